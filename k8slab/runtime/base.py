@@ -1,0 +1,196 @@
+"""The seam between a kubelet and whatever runs containers: the CRI, in a dozen verbs.
+
+`kubelet` calls it, `local.py`, `simulated.py` (and one day `docker.py`) keep its promises, and
+`tests/contracts/test_runtime.py` holds all of them to the same ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+FENCES = ("user", "pid", "mount", "uts", "ipc", "net", "cgroup")  # the namespaces a container may have of its own
+
+
+@dataclass(frozen=True)
+class Abilities:
+    """What is real about containers of this runtime, on this machine. Lessons, board and doctor read it."""
+
+    real: bool  # processes, not records
+    fences: frozenset[str] = frozenset()  # out of FENCES
+    limits: frozenset[str] = frozenset()  # "cpu", "memory", "pids": really enforced
+    networked: bool = True  # a pod's address can be connected to from this machine
+    missing: Mapping[str, str] = field(default_factory=dict)  # fence or limit -> why not, and what would add it
+
+
+@dataclass(frozen=True)
+class PodConfig:
+    """What a sandbox needs to know of its pod."""
+
+    uid: str
+    name: str
+    namespace: str
+    node: str
+    cidr: str  # the node's address range, spec.podCIDR
+    hostname: str
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A folder or file of this machine, seen by the container at `target`."""
+
+    source: str
+    target: str
+    read_only: bool = False
+
+
+@dataclass(frozen=True)
+class ContainerSpec:
+    """One container to start. `command` replaces the image's ENTRYPOINT, `args` its CMD; empty keeps them."""
+
+    id: str  # unique for ever: a restarted container is a new one
+    pod_uid: str
+    name: str
+    image: str
+    attempt: int = 0  # the restart count, 0 first
+    command: Sequence[str] = ()
+    args: Sequence[str] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    workdir: str = ""
+    mounts: Sequence[Mount] = ()
+    cpu: float | None = None  # limit, in cores
+    memory: int | None = None  # limit, in bytes
+    tty: bool = False
+    stdin: bool = False
+    runs_on: bool = True  # a hint for `simulated`: True runs for ever (restartPolicy Always), False ends well after a second
+
+
+@dataclass(frozen=True)
+class ContainerState:
+    """What the runtime knows of a container. Times are seconds since 1970."""
+
+    id: str
+    pod_uid: str
+    name: str
+    attempt: int
+    phase: Literal["created", "running", "exited"]
+    pid: int | None = None
+    started: float = 0.0
+    finished: float = 0.0
+    exit_code: int | None = None  # 128 + n when signal n ended it
+    reason: str = ""  # Completed, Error, OOMKilled, ContainerCannotRun
+    message: str = ""
+    image_id: str = ""
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """One line of output (without its newline), and when it came (seconds since 1970)."""
+
+    time: float
+    stream: Literal["stdout", "stderr"]
+    text: bytes
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a container has used so far: CPU seconds since its start, and memory in bytes now."""
+
+    cpu_seconds: float
+    memory: int
+
+
+class Exec(Protocol):
+    """A command running inside a container."""
+
+    async def write(self, data: bytes) -> None: ...
+    async def close_stdin(self) -> None: ...
+    def resize(self, columns: int, rows: int) -> None: ...
+    def output(self) -> AsyncIterator[tuple[Literal["stdout", "stderr"], bytes]]: ...
+    async def wait(self) -> int: ...
+    def kill(self) -> None: ...
+
+
+class RuntimeFailure(Exception):
+    """The runtime could not do it; `reason` is the word a pod's status shows, the message says what to do."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class Runtime(Protocol):
+    """What a kubelet needs from anything that runs containers.
+
+    Every verb may be repeated: running a pod that runs, stopping what has stopped, removing what is gone is no error.
+    Durations are real seconds: the kubelet has already asked the clock.
+    """
+
+    name: str  # "local", "simulated", "docker": what `containerRuntimeVersion` begins with
+    version: str
+    abilities: Abilities
+
+    async def open(self) -> None:
+        """Get ready; adopt the pods and containers an earlier server of this lab left running."""
+        ...
+
+    async def close(self, *, leave_running: bool) -> None:
+        """Let go. Unless they are to be left running, everything of this lab ends and nothing remains."""
+        ...
+
+    async def pull(self, image: str) -> str:
+        """Have the image, and say its id. Raises RuntimeFailure(ErrImagePull | InvalidImageName) naming what there is."""
+        ...
+
+    async def images(self) -> list[str]:
+        """The images a container can be started from now, as `name:tag`."""
+        ...
+
+    async def run_pod(self, pod: PodConfig) -> str:
+        """Prepare the pod's sandbox (its folder, its network) and say its address. The same pod gets the same one."""
+        ...
+
+    async def remove_pod(self, uid: str) -> None:
+        """Kill what still runs in it, free its address, forget it and its logs."""
+        ...
+
+    def pods(self) -> dict[str, str]:
+        """Every pod with a sandbox: uid -> address. After `open`, the adopted ones too."""
+        ...
+
+    async def start(self, spec: ContainerSpec) -> None:
+        """Start a container in a pod whose sandbox runs. Raises RuntimeFailure(CreateContainerError | RunContainerError)."""
+        ...
+
+    async def stop(self, id: str, grace: float) -> None:
+        """SIGTERM, then SIGKILL after `grace` real seconds; returns when it has ended."""
+        ...
+
+    async def signal(self, id: str, number: int) -> None:
+        """Send a signal to the container's first process (a learner's `crash` is SIGKILL: exit code 137)."""
+        ...
+
+    async def remove(self, id: str) -> None:
+        """Forget an exited container and its log."""
+        ...
+
+    def containers(self, pod_uid: str) -> list[ContainerState]:
+        """The pod's containers, every attempt not yet removed, oldest first. Answers from memory, at once."""
+        ...
+
+    def subscribe(self, changed: Callable[[str], None]) -> None:
+        """Call back with a pod's uid whenever one of its containers starts or ends (on the event loop)."""
+        ...
+
+    def logs(self, id: str, *, follow: bool = False) -> AsyncIterator[LogLine]:
+        """The container's output from the beginning; with `follow`, until it has ended."""
+        ...
+
+    async def exec(self, id: str, command: Sequence[str], *, tty: bool = False, stdin: bool = False) -> Exec:
+        """Run a command inside a running container."""
+        ...
+
+    async def usage(self, id: str) -> Usage | None:
+        """What it has used; None when it does not run."""
+        ...
