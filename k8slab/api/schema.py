@@ -1,10 +1,22 @@
-"""Kubernetes' structure as data: which fields a definition has, of what type, and how they merge."""
+"""Kubernetes' structure as data: which fields a definition has, of what type, and how they merge.
+
+Read from `data/schema.json`, which `scripts/compile_schema.py` makes. Nothing is read before the first question, and
+a definition is unpacked when somebody asks for it. Its readers: `decode.py`, `protobuf.py`, `patch.py`, OpenAPI.
+"""
 
 from __future__ import annotations
 
+import functools
+import importlib.resources
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
+
+META = "io.k8s.apimachinery.pkg.apis.meta.v1"
+SCALARS = frozenset({"string", "int32", "int64", "double", "bool", "bytes"})
+SPECIAL = frozenset({"Time", "MicroTime", "Quantity", "IntOrString", "Any", "FieldsV1"})  # a JSON form of their own
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +31,48 @@ class Field:
     list_type: str = ""  # x-kubernetes-list-type: atomic, set, map
     map_keys: tuple[str, ...] = ()  # x-kubernetes-list-map-keys
     atomic: bool = False  # x-kubernetes-map-type: atomic
-    number: int = 0  # the field's number in Kubernetes' protobuf form
+    number: int = 0  # the field's number in Kubernetes' protobuf form; 0: it has none
+    within: int = 0  # the number of the message around it there, where Go embeds a struct and JSON shows one level
+    # What becomes of an empty value when Go writes the object down: "drop" it (omitempty), "fill" in what is absent
+    # (structs, and what has no omitempty), or neither: a pointer tells 0 from absent, and so do we.
+    zero: Literal["", "drop", "fill"] = ""
+    go: str = ""  # the name of the Go type, where `go_type` cannot tell: v1.RestartPolicy
+
+    @property
+    def go_type(self) -> str:
+        """The type as Go's error messages call it: `[]v1.Container`."""
+        return self.go or {"one": "", "list": "[]", "map": "map[string]"}[self.holds] + self.go_item
+
+    @property
+    def go_item(self) -> str:
+        """The type of one value: of the field, of a list's item, of a map's value."""
+        if self.holds == "list" and self.go.startswith("[]"):
+            return self.go[2:]
+        return self.go if self.go and self.holds == "one" else go_name(self.type)
 
 
+def go_name(type_: str) -> str:
+    """What Go calls a scalar or a definition: `[]uint8`, `v1.PodSpec`."""
+    own = {"bytes": "[]uint8", "double": "float64", "Quantity": "resource.Quantity", "IntOrString": "intstr.IntOrString"}
+    own |= {"Time": "v1.Time", "MicroTime": "v1.MicroTime", "FieldsV1": "v1.FieldsV1", "Any": "runtime.RawExtension"}
+    return own.get(type_) or ".".join(type_.split(".")[-2:])
+
+
+@functools.cache
+def _packed() -> dict[str, msgspec.Raw]:
+    text = importlib.resources.files("k8slab.api").joinpath("data", "schema.json").read_bytes()
+    return msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+
+
+_unpack = msgspec.json.Decoder(dict[str, Field]).decode
+
+
+@functools.cache
 def fields(definition: str) -> Mapping[str, Field]:
     """The fields of a definition (`io.k8s.api.core.v1.Pod`), by JSON name. Raises KeyError."""
-    raise KeyError(definition)
+    return _unpack(_packed()[definition])
+
+
+def definitions() -> list[str]:
+    """The ids of all definitions, sorted."""
+    return list(_packed())

@@ -47,11 +47,11 @@ class Client(Protocol):
         """Create it in `metadata.namespace`. Raises AlreadyExists, Invalid, Forbidden, NotFound (no namespace)."""
         ...
 
-    def update(self, obj: Obj, subresource: Literal["", "status"] = "") -> Obj:
+    def update(self, obj: Obj, subresource: Literal["", "status", "finalize"] = "") -> Obj:
         """Replace it; raises Conflict if `metadata.resourceVersion` is given and no longer the latest."""
         ...
 
-    def patch(self, kind: str, name: str, namespace: str, patch: Any, subresource: Literal["", "status", "scale"] = "") -> Obj:
+    def patch(self, kind: str, name: str, namespace: str, patch: Any, subresource: Literal["", "status"] = "") -> Obj:
         """JSON merge patch (RFC 7386)."""
         ...
 

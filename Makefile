@@ -1,0 +1,50 @@
+# make lessons   the lessons in JupyterLab        make test      the tests, in under ten minutes
+# make check     style, types, import contracts   make test-all  the same and the long ones (CI)
+# make bench     the numbers of docs/numbers.md   make notebooks lessons/*.ipynb from lessons/src
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+JOBS   ?= $(shell nproc 2>/dev/null || echo 2)
+
+.PHONY: lessons test test-all bench check notebooks system system-test clean
+
+$(VENV)/lab: pyproject.toml
+	@scripts/venv $(PYTHON) $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[lab]'
+	@touch $@
+
+$(VENV)/test: pyproject.toml
+	@scripts/venv $(PYTHON) $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[test]'
+	@touch $@ $(VENV)/lab
+
+system:
+	@scripts/system-packages bwrap dot
+
+system-test:
+	@scripts/system-packages bwrap dot chromium kubectl
+
+lessons: system $(VENV)/lab
+	$(BIN)/k8slab lessons
+
+check: $(VENV)/test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+notebooks: $(VENV)/test
+	$(BIN)/python scripts/build_notebooks.py
+
+test: system-test check
+	$(BIN)/pytest -n $(JOBS) -m 'not slow'
+
+test-all: test
+	$(BIN)/pytest -n $(JOBS) -m slow
+
+bench: $(VENV)/test
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,28 @@
+"""k8slab: learn containers and Kubernetes by breaking them.
+
+The public names, imported when they are first used: `import k8slab` itself takes next to no time.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from k8slab.lab import Lab
+    from k8slab.settings import LabError
+
+__all__ = ["Lab", "LabError", "__version__"]
+__version__ = "0.1.0"
+
+_HOMES = {"Lab": "k8slab.lab", "LabError": "k8slab.settings", "lesson": "k8slab.teach"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'k8slab' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *_HOMES])

@@ -1,0 +1,54 @@
+"""Addresses and ports for Services, as the API server hands them out (pkg/registry/core/service/ipallocator).
+
+`strategy.py` asks when a Service comes, changes or goes. What is taken is read from the Services themselves, so
+there is nothing to repair after a crash.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+from random import Random
+
+from k8slab.api.objects import Obj
+
+NODE_PORTS = range(30000, 32768)
+
+
+class Allocator:
+    """Draws from a range of addresses and from the node ports, never one that a Service holds."""
+
+    def __init__(self, service_range: str) -> None:
+        self.network = ipaddress.IPv4Network(service_range)
+        self._random = Random()
+
+    @property
+    def first(self) -> str:
+        """The address of the Service `kubernetes`."""
+        return str(self.network[1])
+
+    def address(self, services: Iterable[Obj]) -> str:
+        """A free cluster IP. Raises RuntimeError when the range is used up."""
+        taken = {ip for service in services for ip in service["spec"].get("clusterIPs") or []} | {self.first}
+        last = self.network.num_addresses - 2
+        for offset in self._from(self._random.randint(2, last), 2, last):
+            if (found := str(self.network[offset])) not in taken:
+                return found
+        raise RuntimeError(f"no cluster IP is free in {self.network}: delete a Service")
+
+    def node_port(self, services: Iterable[Obj]) -> int:
+        """A free node port. Raises RuntimeError when all are used."""
+        taken = set(node_ports(services))
+        for port in self._from(self._random.choice(NODE_PORTS), NODE_PORTS[0], NODE_PORTS[-1]):
+            if port not in taken:
+                return port
+        raise RuntimeError("no node port is free between 30000 and 32767: delete a Service")
+
+    @staticmethod
+    def _from(start: int, first: int, last: int) -> Iterable[int]:
+        return (*range(start, last + 1), *range(first, start))
+
+
+def node_ports(services: Iterable[Obj]) -> Iterable[int]:
+    """Every node port that these Services hold."""
+    return (port["nodePort"] for service in services for port in service["spec"].get("ports") or [] if "nodePort" in port)

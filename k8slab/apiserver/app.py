@@ -1,0 +1,168 @@
+"""The door: HTTP requests in, verbs called, answers and Status objects out.
+
+Reads what is asked (`requests.py`), calls the verbs (`verbs.py`), answers in the client's form (`table.py`,
+`watch.py`). Discovery and OpenAPI have files of their own; logs come from the nodes, handed in as `streams`.
+"""
+
+from __future__ import annotations
+
+import hmac
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from k8slab.api.errors import ApiError, MethodNotAllowed, NotFound, TooLarge, Unauthorized
+from k8slab.api.objects import Obj, encode
+from k8slab.apiserver import discovery, resources
+from k8slab.apiserver.requests import MAX_BODY
+from k8slab.apiserver.verbs import Verbs
+
+log = logging.getLogger(__name__)
+
+VERSION = {
+    "major": "1", "minor": "36", "gitVersion": "v1.36.0+k8slab", "gitCommit": "", "gitTreeState": "clean",
+    "buildDate": "2026-04-22T00:00:00Z", "goVersion": "", "compiler": "python", "platform": "linux/amd64",
+}  # fmt: skip
+OPEN_PATHS = ("/healthz", "/livez", "/readyz", "/version")  # as system:public-info-viewer lets anybody read
+
+
+class Answer(Response):
+    """A JSON answer, encoded the fast way."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        return content if isinstance(content, bytes) else encode(content)
+
+
+def build(verbs: Verbs, token: str, streams: resources.Streams, extra: list[Route | Mount] | None = None) -> ASGIApp:
+    """The ASGI application. `extra` routes (the lab's own) come first and need the token like everything else."""
+    api = resources.Resources(verbs, streams)
+    routes: list[Route | Mount] = [
+        *(extra or []),
+        *(Route(path, _health) for path in ("/healthz", "/livez", "/readyz", "/livez/ping", "/healthz/ping", "/readyz/ping")),
+        Route("/version", _constant(lambda _: VERSION)),
+        Route("/api", _discovery(lambda request: discovery.core_versions(request.url.netloc), named=False)),
+        Route("/apis", _discovery(lambda _: discovery.group_list(), named=True)),
+        Route("/openapi/v2", _openapi_v2),
+        Route("/openapi/v3", _openapi_index),
+        Route("/openapi/v3/{path:path}", _openapi_v3),
+        Route("/apis/{group}", _constant(lambda request: discovery.group(request.path_params["group"]))),
+        Route("/api/{version}", _constant(lambda r: discovery.resource_list("", r.path_params["version"]))),
+        Route("/apis/{group}/{version}", _constant(lambda r: discovery.resource_list(r.path_params["group"], r.path_params["version"]))),
+        Route("/api/{path:path}", api.handle, methods=list(resources.METHODS)),
+        Route("/apis/{path:path}", api.handle, methods=list(resources.METHODS)),
+        Route("/", _constant(lambda _: {"paths": _paths()})),
+    ]
+    app = Starlette(routes=routes, exception_handlers={ApiError: _refusal, 404: _no_such_path, 405: _no_such_method, Exception: _crash})
+    return Guard(app, token)
+
+
+class Guard:
+    """Lets in who has the token, and no body larger than an object may be."""
+
+    def __init__(self, app: ASGIApp, token: str) -> None:
+        self._app = app
+        self._token = token.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        if not self._known(headers.get(b"authorization", b"")) and scope["path"] not in OPEN_PATHS:
+            await Answer(Unauthorized("Unauthorized").status(), 401)(scope, receive, send)
+        elif headers.get(b"content-length", b"0").isdigit() and int(headers.get(b"content-length", b"0")) > MAX_BODY:
+            await Answer(TooLarge(f"limit is {MAX_BODY} bytes").status(), 413)(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    def _known(self, header: bytes) -> bool:
+        scheme, _, token = header.partition(b" ")
+        return scheme.lower() == b"bearer" and hmac.compare_digest(token.strip(), self._token)
+
+
+async def _health(request: Request) -> Response:
+    return PlainTextResponse("ok")
+
+
+def _constant(make: Callable[[Request], Obj]) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        try:
+            return Answer(make(request))
+        except KeyError:
+            raise NotFound.path() from None
+
+    return endpoint
+
+
+def _discovery(plain: Callable[[Request], Obj], *, named: bool) -> Callable[[Request], Awaitable[Response]]:
+    """/api and /apis: aggregated for clients that ask for it (they say which version they read), plain for others."""
+
+    async def endpoint(request: Request) -> Response:
+        for part in request.headers.get("accept", "").split(","):
+            if f"g={discovery.AGGREGATED}" in part:
+                version = "v2beta1" if "v=v2beta1" in part else "v2"
+                body = encode(discovery.aggregated(version, named))
+                tag = f'"{resources.digest(body)}"'
+                head = {"Content-Type": f"application/json;g={discovery.AGGREGATED};v={version};as=APIGroupDiscoveryList"}
+                if request.headers.get("if-none-match") == tag:
+                    return Response(status_code=304, headers={"ETag": tag})
+                return Response(body, headers={**head, "ETag": tag, "Vary": "Accept", "Cache-Control": "public"})
+        return Answer(plain(request))
+
+    return endpoint
+
+
+async def _openapi_v2(request: Request) -> Response:
+    from k8slab.apiserver import openapi
+
+    return Response(openapi.v2(), media_type="application/json")
+
+
+async def _openapi_index(request: Request) -> Response:
+    from k8slab.apiserver import openapi
+
+    return Answer(openapi.v3_index())
+
+
+async def _openapi_v3(request: Request) -> Response:
+    """A document is named by its hash, so it may be cached for ever."""
+    from k8slab.apiserver import openapi
+
+    try:
+        body = openapi.v3(request.path_params["path"])
+    except KeyError:
+        raise NotFound.path() from None
+    return Response(body, media_type="application/json", headers={"Cache-Control": "public, immutable"})
+
+
+def _paths() -> list[str]:
+    groups = [f"/apis/{name}" for name in discovery.groups()]
+    return ["/api", "/api/v1", "/apis", *groups, "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]
+
+
+async def _refusal(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ApiError)
+    return Answer(error.status(), error.code)
+
+
+async def _no_such_path(request: Request, error: Exception) -> Response:
+    return Answer(NotFound.path().status(), 404)
+
+
+async def _no_such_method(request: Request, error: Exception) -> Response:
+    return Answer(MethodNotAllowed("the server does not allow this method on the requested resource", {}).status(), 405)
+
+
+async def _crash(request: Request, error: Exception) -> Response:
+    """Our mistake: the log has the whole story, the client a word."""
+    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return Answer(ApiError(f"Internal error occurred: {type(error).__name__} (the server's log has the details)").status(), 500)
+

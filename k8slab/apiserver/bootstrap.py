@@ -1,0 +1,76 @@
+"""What every cluster has before anybody asks: four namespaces and the Service `kubernetes` (pkg/controlplane).
+
+Called once by `server.py` after the store is open; what is there already is left alone, but the API server's own
+address is brought up to date.
+"""
+
+from __future__ import annotations
+
+from k8slab.api.errors import AlreadyExists
+from k8slab.api.kinds import KINDS
+from k8slab.api.objects import Obj
+from k8slab.apiserver.verbs import Verbs
+
+NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
+LABELS = {"component": "apiserver", "provider": "kubernetes"}
+
+
+def bootstrap(verbs: Verbs, host: str, port: int) -> None:
+    """Make what is missing; the API server listens on host:port."""
+    for name in NAMESPACES:
+        _create(verbs, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    for obj in (_service(verbs), _endpoints(host, port), _endpoint_slice(host, port)):
+        if not _create(verbs, obj):
+            _correct(verbs, obj)
+
+
+def is_bootstrap(obj: Obj) -> bool:
+    """Whether a reset leaves this object: a namespace or an object of the API server's own."""
+    if obj["kind"] == "Namespace":
+        return obj["metadata"]["name"] in NAMESPACES
+    return obj["metadata"]["name"] == "kubernetes" and obj["metadata"].get("namespace") == "default"
+
+
+def _create(verbs: Verbs, obj: Obj) -> bool:
+    try:
+        verbs.create(KINDS[obj["kind"]], obj, obj["metadata"].get("namespace", ""))
+    except AlreadyExists:
+        return False
+    return True
+
+
+def _correct(verbs: Verbs, wished: Obj) -> None:
+    """Put the wished address in place of the one an earlier server had."""
+
+    def change(obj: Obj) -> Obj:
+        return {**obj, **{field: value for field, value in wished.items() if field in ("subsets", "endpoints", "ports")}}
+
+    verbs.update(KINDS[wished["kind"]], "kubernetes", "default", change)
+
+
+def _meta(**labels: str) -> Obj:
+    return {"name": "kubernetes", "namespace": "default", "labels": labels}
+
+
+def _service(verbs: Verbs) -> Obj:
+    address = verbs.allocator.first
+    ports = [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": 6443}]
+    spec = {"clusterIP": address, "clusterIPs": [address], "ports": ports, "type": "ClusterIP"}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": _meta(**LABELS), "spec": spec}
+
+
+def _endpoints(host: str, port: int) -> Obj:
+    subsets = [{"addresses": [{"ip": host}], "ports": [{"name": "https", "port": port, "protocol": "TCP"}]}]
+    meta = _meta(**{"endpointslice.kubernetes.io/skip-mirror": "true"})
+    return {"apiVersion": "v1", "kind": "Endpoints", "metadata": meta, "subsets": subsets}
+
+
+def _endpoint_slice(host: str, port: int) -> Obj:
+    return {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": _meta(**{"kubernetes.io/service-name": "kubernetes"}),
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": [host], "conditions": {"ready": True}}],
+        "ports": [{"name": "https", "port": port, "protocol": "TCP"}],
+    }

@@ -1,0 +1,289 @@
+"""Requests for objects: which verb a method and path mean, its options from the query, its answer in the right form.
+
+Between `app.py`, which owns the routes, and `verbs.py`, which does the work. `requests.py` reads, `watch.py` streams.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from typing import Any, Protocol
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from k8slab.api import patch
+from k8slab.api.errors import ApiError, BadRequest, Gone, MethodNotAllowed, UnsupportedMediaType
+from k8slab.api.kinds import Kind
+from k8slab.api.objects import Obj, decode, encode
+from k8slab.apiserver import scale, watch
+from k8slab.apiserver.deletion import DeleteOptions
+from k8slab.apiserver.requests import (
+    Target, checked, media_type, query_flag, query_int, query_revision, read_object, table_version, target,
+)  # fmt: skip
+from k8slab.apiserver.selection import Selection
+from k8slab.apiserver.table import table
+from k8slab.apiserver.verbs import Verbs, allowed
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+PATCHES = {
+    "application/json-patch+json": patch.json_patch,
+    "application/merge-patch+json": lambda obj, change, _: patch.json_merge_patch(obj, change),
+    "application/strategic-merge-patch+json": patch.strategic_merge_patch,
+}
+
+
+class Streams(Protocol):
+    """What the nodes' kubelets answer through the API server."""
+
+    def logs(self, namespace: str, pod: str, container: str, query: dict[str, str]) -> Awaitable[AsyncIterator[bytes]]: ...
+
+
+class Resources:
+    """Answers every request under /api and /apis that names a kind."""
+
+    def __init__(self, verbs: Verbs, streams: Streams) -> None:
+        self._verbs = verbs
+        self._streams = streams
+
+    async def handle(self, request: Request) -> Response:
+        where = target(request.url.path)
+        query = dict(request.query_params)
+        if where.subresource == "log":
+            return await self._logs(where, query)
+        if where.subresource:
+            return await self._subresource(request, where, query)
+        if where.name:
+            return await self._one(request, where, query)
+        return await self._collection(request, where, query)
+
+    # ---- one object ---------------------------------------------------------------------------------------------
+
+    async def _one(self, request: Request, where: Target, query: dict[str, str]) -> Response:
+        if request.method == "GET" and query_flag(query, "watch"):
+            return self._watch(where, query | {"fieldSelector": f"metadata.name={where.name}"}, request)
+        verb = {"GET": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}.get(request.method, "")
+        allowed(where.kind, verb)
+        if verb == "get":
+            return self._shown(request, where.kind, self._verbs.get(where.kind, where.name, where.namespace))
+        if verb == "delete":
+            return await self._delete(request, where, query)
+        return await self._change(request, where, query)
+
+    async def _change(self, request: Request, where: Target, query: dict[str, str]) -> Response:
+        """PUT and PATCH, of an object or its status."""
+        warnings: list[str] = []
+        change = await (self._put if request.method == "PUT" else self._patched)(request, where, query, warnings)
+        dry_run = _dry_run(query)
+        obj = self._verbs.update(
+            where.kind, where.name, where.namespace, change, subresource=where.subresource, dry_run=dry_run
+        )
+        return self._shown(request, where.kind, obj, warnings=warnings)
+
+    async def _put(self, request: Request, where: Target, query: dict[str, str], warnings: list[str]) -> Callable[[Obj], Obj]:
+        obj, said = await self._body(request, where.kind, query)
+        warnings += said
+        return lambda _: obj
+
+    async def _patched(self, request: Request, where: Target, query: dict[str, str], warnings: list[str]) -> Callable[[Obj], Obj]:
+        kind = media_type(request.headers.get("content-type", ""))
+        if kind not in PATCHES:
+            accepted = ", ".join(PATCHES)
+            raise UnsupportedMediaType(f"the body of the request was in an unknown format - accepted media types include: {accepted}")
+        body = await request.body()
+        wish = read_object(body, "application/json")
+
+        def change(obj: Obj) -> Obj:
+            changed, said = checked(PATCHES[kind](obj, wish, where.kind.definition), where.kind, b"", query.get("fieldValidation", "Warn"))
+            warnings.extend(said)
+            return changed
+
+        return change
+
+    async def _delete(self, request: Request, where: Target, query: dict[str, str]) -> Response:
+        options = await _delete_options(request, query)
+        obj, gone = self._verbs.delete(where.kind, where.name, where.namespace, options)
+        if not gone or where.kind.kind in ("Pod", "Service", "Namespace"):  # pkg/registry: these return the object itself
+            return self._shown(request, where.kind, obj)
+        details = {"name": where.name, "group": where.kind.group, "kind": where.kind.plural, "uid": obj["metadata"]["uid"]}
+        return _answer({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success",
+                        "details": {k: v for k, v in details.items() if v}})  # fmt: skip
+
+    # ---- all objects of a kind ----------------------------------------------------------------------------------
+
+    async def _collection(self, request: Request, where: Target, query: dict[str, str]) -> Response:
+        kind = where.kind
+        if request.method == "GET":
+            allowed(kind, "list")
+            return self._watch(where, query, request) if query_flag(query, "watch") else self._list(request, where, query)
+        if request.method == "DELETE":
+            allowed(kind, "deletecollection")
+            options = await _delete_options(request, query)
+            found = self._verbs.delete_collection(kind, where.namespace, _selection(kind, query), options)
+            return _answer(self._as_list(kind, found, {"resourceVersion": str(self._verbs.store.revision)}))
+        if request.method != "POST" or (kind.namespaced and not where.namespace):
+            raise MethodNotAllowed("the server does not allow this method on the requested resource", {})
+        obj, warnings = await self._body(request, kind, query)
+        created = self._verbs.create(kind, obj, where.namespace, dry_run=_dry_run(query))
+        return self._shown(request, kind, created, 201, warnings)
+
+    def _list(self, request: Request, where: Target, query: dict[str, str]) -> Response:
+        found = self._verbs.list(where.kind, where.namespace, _selection(where.kind, query))
+        meta: Obj = {"resourceVersion": str(self._verbs.store.revision)}
+        if limit := query_int(query, "limit"):
+            found, rest = page(found, limit, query.get("continue", ""), self._verbs.store.compacted)
+            meta |= rest
+            if rest.get("remainingItemCount") and (query.get("labelSelector") or query.get("fieldSelector")):
+                del meta["remainingItemCount"]  # not told when a selector filters, as in Kubernetes
+        if table_version(request.headers.get("accept", "")):
+            include = query.get("includeObject") or "Metadata"
+            return _answer(table(where.kind.kind, found, self._verbs.clock.time(), meta=meta, include=include))
+        return _answer(self._as_list(where.kind, found, meta))
+
+    @staticmethod
+    def _as_list(kind: Kind, found: list[Obj], meta: Obj) -> Obj:
+        items = [{k: v for k, v in obj.items() if k not in ("apiVersion", "kind")} for obj in found]
+        return {"kind": f"{kind.kind}List", "apiVersion": kind.api_version, "metadata": meta, "items": items}
+
+    def _watch(self, where: Target, query: dict[str, str], request: Request) -> Response:
+        initial = query_flag(query, "sendInitialEvents")
+        revision = query_revision(query)
+        if revision and revision > self._verbs.store.revision:
+            raise _future(revision, self._verbs.store.revision)
+        wanted = watch.WatchRequest(
+            kind=where.kind, namespace=where.namespace, selection=_selection(where.kind, query),
+            since=None if initial or not revision else revision, timeout=query_int(query, "timeoutSeconds"),
+            bookmarks=query_flag(query, "allowWatchBookmarks"), mark_initial_end=initial,
+        )  # fmt: skip
+        form = self._row_maker(where.kind, query) if table_version(request.headers.get("accept", "")) else None
+        stream = watch.lines(self._verbs.store, self._verbs.clock, wanted, form)
+        return StreamingResponse(stream, media_type="application/json")
+
+    def _row_maker(self, kind: Kind, query: dict[str, str]) -> Callable[[Obj], Obj]:
+        """Each event's Table has one row; only the first brings the column headers."""
+        first = [True]
+
+        def form(obj: Obj) -> Obj:
+            headers, first[0] = first[0], False
+            meta = {"resourceVersion": obj["metadata"]["resourceVersion"]}
+            include = query.get("includeObject") or "Metadata"
+            return table(kind.kind, [obj], self._verbs.clock.time(), meta=meta, include=include, headers=headers)
+
+        return form
+
+    # ---- subresources -------------------------------------------------------------------------------------------
+
+    async def _subresource(self, request: Request, where: Target, query: dict[str, str]) -> Response:
+        if where.subresource == "scale":
+            return await self._scale(request, where, query)
+        if where.subresource == "binding" and request.method == "POST":
+            self._verbs.bind(where.namespace, where.name, read_object(await request.body(), _content(request)))
+            return _answer({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}, 201)
+        if request.method == "GET" and where.subresource == "status":
+            return self._shown(request, where.kind, self._verbs.get(where.kind, where.name, where.namespace))
+        if request.method in ("PUT", "PATCH") and where.subresource in ("status", "finalize"):
+            return await self._change(request, where, query)
+        raise MethodNotAllowed("the server does not allow this method on the requested resource", {})
+
+    async def _scale(self, request: Request, where: Target, query: dict[str, str]) -> Response:
+        obj = self._verbs.get(where.kind, where.name, where.namespace)
+        if request.method != "GET":
+            wish = read_object(await request.body(), _content(request) if request.method == "PUT" else "application/json")
+            how = PATCHES.get(media_type(_content(request)))
+            if request.method == "PATCH" and how is None:
+                raise UnsupportedMediaType("a scale is patched with JSON, merge or strategic merge patch")
+            change = scale.change(where.kind, wish if request.method == "PUT" else how and how(scale.of(obj), wish, scale.DEFINITION))
+            obj = self._verbs.update(where.kind, where.name, where.namespace, change, dry_run=_dry_run(query))
+        return _answer(scale.of(obj))
+
+    async def _logs(self, where: Target, query: dict[str, str]) -> Response:
+        self._verbs.get(where.kind, where.name, where.namespace)
+        stream = await self._streams.logs(where.namespace, where.name, query.get("container", ""), query)
+        return StreamingResponse(stream, media_type="text/plain")
+
+    # ---- bodies and answers -------------------------------------------------------------------------------------
+
+    async def _body(self, request: Request, kind: Kind, query: dict[str, str]) -> tuple[Obj, list[str]]:
+        body = await request.body()
+        content = _content(request)
+        obj = read_object(body, content)
+        raw = b"" if "protobuf" in content else body
+        return checked(obj, kind, raw, query.get("fieldValidation") or "Warn")
+
+    def _shown(self, request: Request, kind: Kind, obj: Obj, code: int = 200, warnings: list[str] | None = None) -> Response:
+        if table_version(request.headers.get("accept", "")) and request.method == "GET":
+            meta = {"resourceVersion": obj["metadata"]["resourceVersion"]}
+            include = request.query_params.get("includeObject") or "Metadata"
+            return _answer(table(kind.kind, [obj], self._verbs.clock.time(), meta=meta, include=include))
+        response = _answer(obj, code)
+        for warning in warnings or []:
+            escaped = warning.replace("\\", "\\\\").replace('"', '\\"')
+            response.headers.append("Warning", f'299 - "{escaped}"')
+        return response
+
+
+def page(found: list[Obj], limit: int, token: str, oldest: int) -> tuple[list[Obj], Obj]:
+    """One chunk of a list, and the metadata that leads to the next. Raises Gone for a token too old, BadRequest."""
+    start = 0
+    if token:
+        try:
+            after = decode(base64.urlsafe_b64decode(token.encode()))
+            revision, last = after["rv"], tuple(after["start"])
+        except (ValueError, KeyError, TypeError):
+            raise BadRequest(f"continue key is not valid: {token!r}") from None
+        if revision < oldest:
+            raise Gone("The provided continue parameter is too old to display a consistent list result. You can start "
+                       "a new list without the continue parameter.")  # fmt: skip
+        start = sum(_place(obj) <= last for obj in found)
+    chunk = found[start : start + limit]
+    left = len(found) - start - len(chunk)
+    if left <= 0:
+        return chunk, {}
+    newest = max(int(obj["metadata"]["resourceVersion"]) for obj in found)
+    follow = base64.urlsafe_b64encode(encode({"rv": newest, "start": _place(chunk[-1])})).decode()
+    return chunk, {"continue": follow, "remainingItemCount": left}
+
+
+def _place(obj: Obj) -> tuple[str, str]:
+    return obj["metadata"].get("namespace", ""), obj["metadata"]["name"]
+
+
+def digest(body: bytes) -> str:
+    """What documents are named and compared by."""
+    return hashlib.sha256(body).hexdigest().upper()
+
+
+def _content(request: Request) -> str:
+    return request.headers.get("content-type", "")
+
+
+def _answer(body: Any, code: int = 200) -> Response:
+    return Response(encode(body), code, media_type="application/json")
+
+
+def _selection(kind: Kind, query: dict[str, str]) -> Selection:
+    return Selection(kind, query.get("labelSelector", ""), query.get("fieldSelector", ""))
+
+
+def _dry_run(query: dict[str, str]) -> bool:
+    if (asked := query.get("dryRun", "")) not in ("", "All"):
+        raise BadRequest(f'Invalid value: "{asked}": dryRun must be "All" or not set')
+    return bool(asked)
+
+
+async def _delete_options(request: Request, query: dict[str, str]) -> DeleteOptions:
+    body = await request.body()
+    sent = read_object(body, _content(request)) if body else {}
+    if not isinstance(sent, dict):
+        raise BadRequest("DeleteOptions is an object")
+    options = DeleteOptions.read(sent, query)
+    return replace(options, dry_run=options.dry_run or _dry_run(query))
+
+
+def _future(asked: int, current: int) -> ApiError:
+    error = ApiError(f"Too large resource version: {asked}, current: {current}", {"causes": [
+        {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}], "retryAfterSeconds": 1})  # fmt: skip
+    error.code, error.reason = 504, "Timeout"
+    return error

@@ -1,0 +1,55 @@
+"""Which objects of a kind a list, a watch or a deletecollection means: label selector, field selector, namespace.
+
+Made by `app.py` from a request's query, used by `verbs.py` and `watch.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from k8slab.api.errors import BadRequest
+from k8slab.api.kinds import Kind
+from k8slab.api.objects import Obj, labels_of
+from k8slab.api.selectors import FieldSelector, LabelSelector, parse_field_selector, parse_label_selector
+
+
+class Selection:
+    """Both selectors of a request; without either, everything matches."""
+
+    def __init__(self, kind: Kind, labels: str = "", fields: str = "") -> None:
+        """Raises BadRequest, worded as Kubernetes does, for a selector that cannot be read."""
+        self._kind = kind
+        try:
+            self.labels: LabelSelector = parse_label_selector(labels)
+        except ValueError as error:
+            raise BadRequest(self._unable(labels, fields, str(error))) from None
+        try:
+            self.fields: FieldSelector = parse_field_selector(fields)
+        except ValueError as error:
+            raise BadRequest(self._unable(labels, fields, str(error))) from None
+        known = ("metadata.name", *(("metadata.namespace",) if kind.namespaced else ()), *kind.selectable)
+        for field in self.fields.names():
+            if field not in known:
+                raise BadRequest(self._unable(labels, fields, f"field label not supported: {field}"))
+        self.everything = not labels and not fields
+
+    def _unable(self, labels: str, fields: str, why: str) -> str:
+        resource = f"{self._kind.group}/{self._kind.version}, Resource={self._kind.plural}"
+        return f'Unable to find "{resource}" that match label selector "{labels}", field selector "{fields}": {why}'
+
+    def matches(self, obj: Obj) -> bool:
+        if self.everything:
+            return True
+        return self.labels.matches(labels_of(obj)) and self.fields.matches(lambda path: field_value(obj, path))
+
+
+def field_value(obj: Obj, path: str) -> str:
+    """What a field selector compares: the field as text, empty when it is not there."""
+    if path == "source":  # of an Event: its component, wherever it stands
+        return str((obj.get("source") or {}).get("component") or obj.get("reportingComponent") or "")
+    value: Any = obj
+    for step in path.split("."):
+        value = value.get(step) if isinstance(value, dict) else None
+    if value is None:
+        return "false" if path in ("spec.unschedulable", "spec.hostNetwork") else ""
+    return str(value).lower() if isinstance(value, bool) else str(value)

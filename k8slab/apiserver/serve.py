@@ -1,0 +1,108 @@
+"""The API over HTTPS on a loopback socket: uvicorn, inside the event loop that everything else runs on.
+
+`app.py` is what it serves. Here is also noticed how long nobody has spoken to the lab.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator, MutableMapping
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from k8slab.clock import Clock
+
+DRAIN_SECONDS = 1  # for requests under way when the server stops
+
+
+class HttpServer:
+    """Serves an ASGI application until `stop`."""
+
+    def __init__(self, app: Any, listener: socket.socket, certificate: Path, key: Path, clock: Clock) -> None:
+        self._app = app
+        self._listener = listener
+        self._clock = clock
+        self._open = 0
+        self._last = clock.monotonic()
+        config = uvicorn.Config(
+            self._heard,
+            http="httptools",
+            ws=_websocket,  # type: ignore[arg-type] # a callable that makes the protocol is as good as its class
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            ssl_certfile=certificate,
+            ssl_keyfile=key,
+            timeout_graceful_shutdown=DRAIN_SECONDS,
+        )
+        self._uvicorn = _Server(config)
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Serve; every request from now on is answered."""
+        self._task = asyncio.create_task(self._uvicorn.serve(sockets=[self._listener]), name="https")
+        started = asyncio.create_task(self._uvicorn.answering.wait())
+        await asyncio.wait((self._task, started), return_when=asyncio.FIRST_COMPLETED)
+        if self._task.done():
+            started.cancel()
+            await self._task
+
+    async def stop(self) -> None:
+        """Answer what was asked, then close the port."""
+        self._uvicorn.should_exit = True
+        if self._task is not None:
+            await self._task
+
+    def idle(self) -> float:
+        """Real seconds since somebody spoke to the lab; 0 while a request, such as a watch, is open."""
+        return 0.0 if self._open else self._clock.monotonic() - self._last
+
+    async def _heard(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+        self._open += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._open -= 1
+            self._last = self._clock.monotonic()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers, which are the lab's; it says when it answers."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.answering = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.answering.set()
+
+
+def _websocket(**given: Any) -> Any:
+    """Made for the first upgrade only: start-up does not wait for its imports."""
+    from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+    return WebSocketsSansIOProtocol(**given)
+
+
+def listen(port: int) -> socket.socket:
+    """A listening socket on 127.0.0.1: on `port` if it is free, else on any that is."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # our own port, a moment after our last server
+    try:
+        listener.bind(("127.0.0.1", port))
+    except OSError:
+        if port == 0:
+            raise
+        listener.bind(("127.0.0.1", 0))
+    listener.listen(512)
+    return listener

@@ -1,0 +1,170 @@
+"""Telling what happened: `kubectl describe` shows it under Events, `kubectl get events` in a list.
+
+Every controller, the scheduler and the kubelets hold a `Recorder`. Like client-go's (tools/record/events_cache.go) it
+counts what repeats instead of writing it again, folds what is alike, and stays quiet when somebody talks too much.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, TypeVar
+
+from k8slab.api.errors import AlreadyExists, ApiError, NotFound
+from k8slab.api.objects import Obj, key_of, reference_to
+from k8slab.client.base import Client
+from k8slab.clock import Clock
+
+log = logging.getLogger(__name__)
+
+REMEMBERED = 4096  # entries of each memory, the oldest go first
+ALIKE, ALIKE_WITHIN = 10, 600.0  # the tenth different message about one thing within ten minutes is folded
+BURST, REFILL = 25.0, 1 / 300  # events about one object: 25 at once, then one every five minutes
+COMBINED = "(combined from similar events): "
+
+V = TypeVar("V")
+
+
+class Memory(OrderedDict[Hashable, V], Generic[V]):
+    """A dict that keeps the entries used last."""
+
+    def recall(self, key: Hashable) -> V | None:
+        if key in self:
+            self.move_to_end(key)
+        return self.get(key)
+
+    def keep(self, key: Hashable, value: V) -> None:
+        self[key] = value
+        self.move_to_end(key)
+        if len(self) > REMEMBERED:
+            self.popitem(last=False)
+
+
+@dataclass
+class _Similar:
+    """The different messages of events that are otherwise the same."""
+
+    last: float
+    messages: set[str] = field(default_factory=set)
+
+
+@dataclass
+class _Written:
+    """An Event in the API that may be counted up."""
+
+    namespace: str
+    name: str
+    count: int
+
+
+@dataclass
+class _Allowance:
+    """A token bucket."""
+
+    tokens: float
+    since: float
+
+
+class Recorder:
+    """Writes Events as `component` (on `host`). All intervals are Kubernetes seconds."""
+
+    def __init__(self, client: Client, clock: Clock, component: str, host: str = "") -> None:
+        self._client, self._clock = client, clock
+        self.component, self.host = component, host
+        self._similar: Memory[_Similar] = Memory()
+        self._written: Memory[_Written] = Memory()
+        self._allowances: Memory[_Allowance] = Memory()
+        self._last_name = 0
+
+    def event(self, obj: Obj, type: Literal["Normal", "Warning"], reason: str, message: str) -> None:
+        """Say that it happened to `obj`: an object, or an ObjectReference to one (the kubelet adds a `fieldPath`).
+
+        Never raises: what happened has happened, whether or not it can be written down.
+        """
+        try:
+            self._record(reference_to(obj) if "metadata" in obj else obj, type, reason, message)
+        except ApiError as error:
+            log.debug("event %s about %s not written: %s", reason, obj.get("kind"), error)
+        except Exception:
+            log.exception("event %s about %s not written", reason, obj.get("kind"))
+
+    def _record(self, about: Obj, type_: str, reason: str, message: str) -> None:
+        subject = tuple(about.get(name, "") for name in ("kind", "namespace", "name", "uid", "apiVersion"))
+        message, key = self._fold((*subject, type_, reason), message, about.get("fieldPath", ""))
+        if not self._may_speak(subject):
+            return
+        earlier = self._written.recall(key)
+        if earlier:
+            earlier.count += 1
+            patch = {"count": earlier.count, "lastTimestamp": self._clock.timestamp(), "message": message}
+            try:
+                self._client.patch("Event", earlier.name, earlier.namespace, patch)
+                return
+            except NotFound:
+                pass  # an hour has passed and it has expired: write it anew, with its count
+        count = earlier.count if earlier else 1
+        namespace, name = key_of(self._create(about, type_, reason, message, count))
+        self._written.keep(key, _Written(namespace, name, count))
+
+    def _fold(self, alike: tuple[str, ...], message: str, path: str) -> tuple[str, Hashable]:
+        """The message to write, and what it has in common with those that count as its repetition."""
+        now = self._now()
+        seen = self._similar.recall(alike)
+        if seen is None or now - seen.last > ALIKE_WITHIN:
+            seen = _Similar(now)
+            self._similar.keep(alike, seen)
+        seen.last = now
+        seen.messages.add(message)
+        if len(seen.messages) < ALIKE:
+            return message, (*alike, message, path)
+        seen.messages.discard(message)
+        return COMBINED + message, alike
+
+    def _may_speak(self, subject: tuple[str, ...]) -> bool:
+        now = self._now()
+        allowance = self._allowances.recall(subject)
+        if allowance is None:
+            allowance = _Allowance(BURST, now)
+            self._allowances.keep(subject, allowance)
+        allowance.tokens = min(BURST, allowance.tokens + (now - allowance.since) * REFILL)
+        allowance.since = now
+        if allowance.tokens < 1:
+            return False
+        allowance.tokens -= 1
+        return True
+
+    def _create(self, about: Obj, type_: str, reason: str, message: str, count: int) -> Obj:
+        now = self._clock.timestamp()
+        source = {"component": self.component} | ({"host": self.host} if self.host else {})
+        event: dict[str, Any] = {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"namespace": about.get("namespace") or "default"},
+            "involvedObject": about,
+            "reason": reason,
+            "message": message,
+            "source": source,
+            "firstTimestamp": now,
+            "lastTimestamp": now,
+            "count": count,
+            "type": type_,
+            "eventTime": None,
+            "reportingComponent": self.component,
+            "reportingInstance": self.host,
+        }
+        while True:
+            event["metadata"]["name"] = f"{about['name']}.{self._stamp():016x}"
+            try:
+                return self._client.create(event)
+            except AlreadyExists:  # another recorder spoke about it in the same instant
+                continue
+
+    def _stamp(self) -> int:
+        """Nanoseconds since 1970, each only once."""
+        self._last_name = max(self._last_name + 1, int(self._clock.time() * 1e9))
+        return self._last_name
+
+    def _now(self) -> float:
+        return self._clock.monotonic() * self._clock.speed

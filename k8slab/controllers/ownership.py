@@ -1,0 +1,60 @@
+"""Which objects a controller may count as its own: those it controls, and orphans its selector matches.
+
+Used by every controller that makes others (`replicaset.py`, `deployment.py`). The rules are Kubernetes'
+(pkg/controller/controller_ref_manager.go): what no longer matches is released, an orphan that matches is adopted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from k8slab.api.errors import Conflict, NotFound
+from k8slab.api.objects import Key, Obj, controller_of, controller_ref, is_terminating, key_of, labels_of
+from k8slab.api.selectors import Selector, from_object
+from k8slab.client.base import Client
+
+
+def claim(client: Client, owner: Obj, kind: str) -> list[Obj]:
+    """The objects of `kind` that belong to `owner`, after adopting and releasing what has to be."""
+    informer, uid = client.informer(kind), owner["metadata"]["uid"]
+    mine = list(informer.by("owner", uid))
+    if is_terminating(owner):
+        return mine
+    selector = selector_of(owner)
+    for obj in mine:
+        if not selector.matches(labels_of(obj)):
+            _set_owners(client, obj, [ref for ref in obj["metadata"]["ownerReferences"] if ref["uid"] != uid])
+    for orphan in informer.by("owner", ""):
+        if is_adoptable(orphan, owner, selector):
+            _set_owners(client, orphan, [*orphan["metadata"].get("ownerReferences", []), controller_ref(owner)])
+    return list(informer.by("owner", uid))
+
+
+def selector_of(owner: Obj) -> Selector:
+    """The labels of what it makes."""
+    return from_object(owner["spec"].get("selector"))
+
+
+def is_adoptable(obj: Obj, owner: Obj, selector: Selector) -> bool:
+    """Whether `owner` may take over this object that nobody controls."""
+    return (
+        obj["metadata"].get("namespace", "") == owner["metadata"].get("namespace", "")
+        and not is_terminating(obj)
+        and selector.matches(labels_of(obj))
+    )
+
+
+def would_adopt(obj: Obj | None, owners: Iterable[Obj]) -> list[Key]:
+    """The owners that have to look at `obj`, because nobody controls it and their selector matches."""
+    if obj is None or controller_of(obj):
+        return []
+    return [key_of(owner) for owner in owners if is_adoptable(obj, owner, selector_of(owner))]
+
+
+def _set_owners(client: Client, obj: Obj, owners: list[Obj]) -> None:
+    namespace, name = key_of(obj)
+    patch = {"metadata": {"ownerReferences": owners or None, "resourceVersion": obj["metadata"]["resourceVersion"]}}
+    try:
+        client.patch(obj["kind"], name, namespace, patch)
+    except (Conflict, NotFound):
+        return  # it has changed or gone, which wakes the owner again

@@ -1,0 +1,165 @@
+"""Deciding, for one pod: what to start, stop and remove now, and when to look again. Pure.
+
+`workers.py` calls `decide` with a `View` and carries the `Plan` out; `status.py` tells the API what came of it.
+The rules are those of `pkg/kubelet/kuberuntime` (computePodActions) in Kubernetes 1.36.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from k8slab.api.objects import Obj, is_terminating
+from k8slab.kubelet.view import (
+    View,
+    crash_wait,
+    deadline_left,
+    init_containers,
+    init_failed,
+    is_done,
+    is_init_done,
+    is_overdue,
+    is_sidecar,
+    main_containers,
+    policy_of,
+    restarts,
+)
+from k8slab.runtime.base import ContainerState
+
+KEPT = 2  # attempts of a container that are kept: the newest, and one before for `logs --previous` and `lastState`
+FINISHED = ("Succeeded", "Failed")
+
+
+class Start(NamedTuple):
+    """Start this container, for the first time or once more (`after` is the attempt that ended)."""
+
+    container: Obj
+    attempt: int
+    after: ContainerState | None = None
+
+
+class Stop(NamedTuple):
+    """End this container within `grace` Kubernetes seconds; `message` is the Killing event's."""
+
+    container: Obj
+    id: str
+    grace: float
+    message: str
+
+
+class Wait(NamedTuple):
+    """This container has crashed and waits for its restart."""
+
+    container: Obj
+    after: ContainerState
+
+
+@dataclass(slots=True)
+class Plan:
+    """What to do now. With `over`, nothing runs any more and the pod may leave the API."""
+
+    sandbox: bool = False
+    start: list[Start] = field(default_factory=list)
+    stop: list[Stop] = field(default_factory=list)
+    wait: list[Wait] = field(default_factory=list)
+    remove: list[str] = field(default_factory=list)
+    over: bool = False
+    look: float | None = None  # Kubernetes seconds until something is due by itself
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to do but wait."""
+        return not (self.start or self.stop or self.remove or self.over)
+
+    def look_in(self, seconds: float) -> None:
+        """Look again in so many seconds, if not sooner."""
+        self.look = seconds if self.look is None else min(self.look, seconds)
+
+
+def decide(view: View) -> Plan:
+    """The plan for this pod."""
+    plan = Plan()
+    if is_terminating(view.pod):
+        _terminate(view, plan)
+    elif (view.pod.get("status") or {}).get("phase") in FINISHED or is_done(view) or is_overdue(view):
+        _stop(view, plan, grace_of(view.pod))
+    else:
+        if (left := deadline_left(view)) is not None:
+            plan.look_in(left)
+        _keep_running(view, plan)
+    return plan
+
+
+def grace_of(pod: Obj) -> float:
+    """The seconds between SIGTERM and SIGKILL: the deletion's, or the pod's own."""
+    asked = pod["metadata"].get("deletionGracePeriodSeconds")
+    return float(asked if asked is not None else pod["spec"].get("terminationGracePeriodSeconds", 30))
+
+
+def _terminate(view: View, plan: Plan) -> None:
+    _stop(view, plan, grace_of(view.pod))
+    plan.over = not any(view.running(c["name"]) for c in [*init_containers(view.pod), *main_containers(view.pod)])
+
+
+def _stop(view: View, plan: Plan, grace: float) -> None:
+    """Everything ends: the app containers at once, then the sidecars, last started first (KEP-753)."""
+    sidecars = [c for c in init_containers(view.pod) if is_sidecar(c)]
+    first = [*(c for c in init_containers(view.pod) if not is_sidecar(c)), *main_containers(view.pod)]
+    wave = [c for c in first if view.running(c["name"])]
+    if not wave:
+        wave = [c for c in reversed(sidecars) if view.running(c["name"])][:1]
+    for container in wave:
+        _stop_one(view, plan, container, grace, f"Stopping container {container['name']}")
+
+
+def _stop_one(view: View, plan: Plan, container: Obj, grace: float, message: str) -> None:
+    state = view.running(container["name"])
+    assert state is not None, "only what runs is stopped"
+    ends = view.stopping.get(state.id)
+    # A second, more impatient deletion shortens the grace; a second look does not send the signal again.
+    if ends is None or view.since(ends) + grace < -0.5:
+        plan.stop.append(Stop(container, state.id, grace, message))
+
+
+def _keep_running(view: View, plan: Plan) -> None:
+    plan.sandbox = not view.address
+    if _initialize(view, plan):
+        for container in main_containers(view.pod):
+            _keep_one(view, plan, container)
+    for attempts in view.containers.values():
+        plan.remove += [
+            state.id for state in attempts[:-KEPT] if state.phase == "exited" and state.exit_code is not None
+        ]
+
+
+def _initialize(view: View, plan: Plan) -> bool:
+    """See to the init containers, one after the other; whether the app containers may run."""
+    begun = any(view.latest(c["name"]) for c in main_containers(view.pod))
+    for container in init_containers(view.pod):
+        if begun and not is_sidecar(container):
+            continue
+        done = is_init_done(view, container)
+        if not done or is_sidecar(container):
+            _keep_one(view, plan, container)
+        if not done and not begun:
+            return False
+    return not init_failed(view)
+
+
+def _keep_one(view: View, plan: Plan, container: Obj) -> None:
+    name = container["name"]
+    note, state = view.notes.get(name), view.latest(name)
+    if state is not None and state.phase != "exited":
+        if note is not None and note.unhealthy and note.probed == state.id:
+            _stop_one(view, plan, container, grace_of(view.pod), note.unhealthy)
+        return
+    if state is not None and not restarts(policy_of(view.pod, container), state):
+        return
+    held = note.retry.left(view.since) if note and note.retry else 0.0
+    crashed = crash_wait(note, state, view.since) if state else 0.0
+    if held <= 0 and crashed <= 0:
+        plan.start.append(Start(container, view.attempts(name), state))
+        return
+    plan.look_in(max(held, crashed))
+    if state is not None and crashed > 0:
+        plan.wait.append(Wait(container, state))

@@ -1,0 +1,214 @@
+"""Find, start and stop a lab's server process. The command line and `Lab()` in a notebook both come through here.
+
+A server holds a lock as long as it lives, so who runs is never guessed from a process id in a file. The one who starts
+a server takes the lock and hands it over, open, to the new process; `server.py` writes `server.json` when it answers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from k8slab.settings import LabError, Settings, StateFolder
+
+PASSED = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
+PASSED_PREFIXES = ("LC_", "XDG_", "K8SLAB_", "DOCKER_", "PYTHON")
+STOP_SECONDS = 15  # after which a server that was asked to go is killed
+
+
+def start(settings: Settings, **asked: Any) -> dict[str, Any]:
+    """Start the lab, or find it running: what its server says of itself (`server.json`). Raises LabError.
+
+    `asked` are the knobs somebody asked for by name; a lab that runs already with others is an error, not a surprise.
+    """
+    folder = settings.folder.make()
+    with _turn(folder):
+        lock = _take(folder)
+        if lock is None:
+            return _same(folder, _told(folder), asked)
+        try:
+            return _spawn(settings, folder, lock)
+        finally:
+            os.close(lock)
+
+
+def running(folder: StateFolder) -> dict[str, Any] | None:
+    """What the lab's server says of itself, or None when no server runs. Raises LabError if the folder is not ours."""
+    if not folder.lock.exists():
+        return None
+    folder.check()
+    with _turn(folder):
+        lock = _take(folder)
+        if lock is not None:
+            os.close(lock)
+            return None
+        return _told(folder)
+
+
+def stop(settings: Settings) -> bool:
+    """Take the lab down: no process, port or file of it is left. False if there was none. Raises LabError."""
+    folder = settings.folder
+    if not folder.path.exists():
+        return False
+    folder.check()
+    with _turn(folder):
+        lock = _take(folder)
+        if lock is None:
+            lock = _end_server(folder)
+        try:
+            if folder.lab.exists():  # whatever the server could not take along, because it was killed
+                _sweep(settings, lock)
+            shutil.rmtree(folder.path)
+        finally:
+            os.close(lock)
+    with contextlib.suppress(OSError):
+        folder.path.parent.rmdir()
+    return True
+
+
+def labs(settings: Settings) -> list[str]:
+    """The names of all labs that have a folder, running or not."""
+    if not settings.root.is_dir():
+        return []
+    return sorted(path.name for path in settings.root.iterdir() if (path / "server.lock").exists())
+
+
+@contextlib.contextmanager
+def _turn(folder: StateFolder) -> Iterator[None]:
+    """One at a time: two terminals that start, ask or stop the same lab wait for each other."""
+    path = folder.path.with_name(f".{folder.path.name}.turn")
+    while True:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        with contextlib.suppress(FileNotFoundError):
+            if path.stat().st_ino == os.fstat(fd).st_ino:
+                break
+        os.close(fd)  # the one before us has removed it
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(fd)
+
+
+def _take(folder: StateFolder) -> int | None:
+    """The server's lock, or None when a server holds it."""
+    fd = os.open(folder.lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        return None
+    return fd
+
+
+def _told(folder: StateFolder) -> dict[str, Any]:
+    try:
+        told: dict[str, Any] = json.loads(folder.server.read_bytes())
+    except (OSError, ValueError) as error:
+        name = folder.path.name
+        raise LabError(
+            f"The lab {name!r} has a server that does not answer. `k8slab down --name {name}` removes it; "
+            f"{folder.log} says what happened."
+        ) from error
+    return told
+
+
+def _same(folder: StateFolder, told: dict[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
+    """The running lab's answer, if it is the lab that was asked for."""
+    for knob, value in asked.items():
+        if value is not None and knob in told and told[knob] != value and value != "auto":
+            raise LabError(
+                f"The lab {folder.path.name!r} runs with {knob} {told[knob]}, not {value}. "
+                "Take it down first (`k8slab down`), or give the other one a name of its own (`--name`)."
+            )
+    return told
+
+
+def _spawn(settings: Settings, folder: StateFolder, lock: int) -> dict[str, Any]:
+    """Start the server, detached, and wait for its word that it answers."""
+    hears, tells = os.pipe()
+    try:
+        process = _server(settings, folder, ["--lock", str(lock), "--tell", str(tells)], (lock, tells))
+        os.close(tells)
+        answer = _hear(hears, settings.start_seconds)
+    finally:
+        os.close(hears)
+    process.wait()  # only the first of two processes: the server itself is nobody's child
+    if "error" in answer:
+        raise LabError(answer["error"])
+    if not answer:
+        raise LabError(f"The lab did not start. The end of {folder.log} says why:\n{_tail(folder.log)}")
+    return answer
+
+
+def _server(settings: Settings, folder: StateFolder, more: list[str], fds: tuple[int, ...]) -> subprocess.Popen[bytes]:
+    knobs = ("name", "nodes", "cpu", "memory", "runtime", "speed", "idle_hours", "store", "state_dir")
+    options = [f"--{knob.replace('_', '-')}={getattr(settings, knob)}" for knob in knobs]
+    log = os.open(folder.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-m", "k8slab.server", *options, *more],
+            cwd=Path(__file__).parent.parent,  # `-m` looks there first: a learner's `typing.py` is not ours
+            env={k: v for k, v in os.environ.items() if k in PASSED or k.startswith(PASSED_PREFIXES)},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            pass_fds=fds,
+            start_new_session=True,
+        )
+    finally:
+        os.close(log)
+
+
+def _hear(fd: int, seconds: float) -> dict[str, Any]:
+    """The server's one message; empty when it died, or was silent for too long."""
+    said = b""
+    while select.select([fd], [], [], seconds)[0]:
+        chunk = os.read(fd, 65536)
+        if not chunk:
+            break
+        said += chunk
+        if said.endswith(b"\n"):
+            return dict(json.loads(said))
+    return {}
+
+
+def _end_server(folder: StateFolder) -> int:
+    """Ask the server to take the lab down, insist, and return its lock."""
+    pid = int(folder.lock.read_text() or 0)
+    for number in (signal.SIGUSR1, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            if pid:
+                os.kill(pid, number)
+        for _ in range(int(STOP_SECONDS / 0.005)):
+            lock = _take(folder)
+            if lock is not None:
+                return lock
+            threading.Event().wait(0.005)
+    raise LabError(f"The server of lab {folder.path.name!r} (process {pid}) cannot be stopped. Is it yours?")
+
+
+def _sweep(settings: Settings, lock: int) -> None:
+    """End what a killed server left running."""
+    folder = settings.folder
+    process = _server(settings, folder, ["--lock", str(lock), "--sweep"], (lock,))
+    if process.wait() != 0:
+        raise LabError(f"Not all of the lab could be removed. The end of {folder.log} says why:\n{_tail(folder.log)}")
+
+
+def _tail(path: Path, lines: int = 8) -> str:
+    with contextlib.suppress(OSError):
+        return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
+    return "(there is no log)"

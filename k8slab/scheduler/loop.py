@@ -1,0 +1,183 @@
+"""A pod gets its node: take the next from the queue, read the cluster, decide, bind, and say so.
+
+Informers feed `cache.py` and `queue.py`; `decide.py` (in large clusters `batch.py`) decides; `client.bind` writes
+`spec.nodeName`, and the kubelet of that node takes it from there. Pushing other pods out (preemption) is not done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+
+from k8slab.api.errors import ApiError, Conflict, NotFound
+from k8slab.api.objects import Key, Obj, is_terminating, key_of, labels_of, with_condition
+from k8slab.client.base import Client
+from k8slab.client.events import Recorder
+from k8slab.clock import Clock
+from k8slab.scheduler.batch import Batch
+from k8slab.scheduler.cache import Cache
+from k8slab.scheduler.decide import Decision, decide
+from k8slab.scheduler.filters import pinned
+from k8slab.scheduler.podinfo import PodInfo
+from k8slab.scheduler.queue import SchedulingQueue, Waiting
+from k8slab.scheduler.scores import Peers
+
+log = logging.getLogger(__name__)
+
+NAME = "default-scheduler"
+LARGE = 50  # nodes from which on pods of one kind share a ranking
+BATCHES, EXPLAINED = 64, 200  # how many are kept
+TURN = 8  # pods placed before others on the event loop have theirs
+
+
+class Scheduler:
+    """Places the pods that ask for it by `spec.schedulerName`. The recorder speaks as component `default-scheduler`."""
+
+    def __init__(self, client: Client, clock: Clock, recorder: Recorder, name: str = NAME) -> None:
+        self._client, self._clock, self._recorder, self._name = client, clock, recorder, name
+        self._work = asyncio.Event()
+        self.queue = SchedulingQueue(clock, self._work.set)
+        self.cache = Cache()
+        self._pods = client.informer("Pod")
+        self._services = client.informer("Service")
+        self._decisions: OrderedDict[Key, Decision] = OrderedDict()
+        self._batches: OrderedDict[tuple[bytes, Peers], Batch] = OrderedDict()
+        self._start = 0  # which node to look at first: every node has its turn
+        self._following = False
+
+    async def run(self) -> None:
+        """Place pods until cancelled."""
+        if not self._following:
+            self._following = True
+            self._client.informer("Node").subscribe(self._node_changed)
+            self._pods.subscribe(self._pod_changed)
+        try:
+            while True:
+                await self._work.wait()
+                self._work.clear()
+                await self._drain()
+        finally:
+            self.queue.close()
+
+    def explain(self, namespace: str, pod: str) -> Decision | None:
+        """The last decision about a pod, if it was among the latest two hundred."""
+        return self._decisions.get(Key(namespace, pod))
+
+    async def _drain(self) -> None:
+        placed = 0
+        while entry := self.queue.pop():
+            self._try(entry)
+            placed += 1
+            if placed % TURN == 0:
+                await asyncio.sleep(0)
+
+    def _try(self, entry: Waiting) -> None:
+        pod = self._pods.get(entry.key.name, entry.key.namespace)
+        if pod is None or not self._waits(pod):
+            self.queue.remove(entry.key)
+            return
+        try:
+            self._place(pod, entry)
+        except NotFound:
+            self.queue.remove(entry.key)  # deleted meanwhile
+        except Conflict:
+            self.queue.retry(entry)
+        except Exception as error:
+            log.exception("scheduling %s failed", entry.key)
+            self._say_failed(pod, "SchedulerError", str(error))
+            self.queue.retry(entry)
+
+    def _place(self, pod: Obj, entry: Waiting) -> None:
+        decision = self._decide(PodInfo(pod))
+        self._keep(decision)
+        if decision.node is None:
+            self.queue.park(entry, decision.refused_by)
+            self._say_failed(pod, "Unschedulable", decision.message)
+            return
+        namespace, name = entry.key
+        self._client.bind(namespace, name, decision.node, pod["metadata"].get("uid", ""))
+        self.queue.remove(entry.key)
+        self._recorder.event(pod, "Normal", "Scheduled", f"Successfully assigned {namespace}/{name} to {decision.node}")
+
+    def _decide(self, info: PodInfo) -> Decision:
+        peers = self._peers(info)
+        if len(self.cache.nodes) < LARGE or pinned(info) is not None:
+            return decide(info, self.cache.nodes, peers)
+        kind = info.signature, peers._replace(zones=())
+        batch = self._batches.get(kind)
+        decision = batch.place(info) if batch else None
+        if decision is None:
+            batch = self._batches[kind] = Batch(info, peers, self.cache, self._start)
+            self._start = (self._start + batch.looked_at) % len(self.cache.nodes)
+            decision = batch.place(info)
+        self._batches.move_to_end(kind)
+        if len(self._batches) > BATCHES:
+            self._batches.popitem(last=False)
+        assert decision is not None, "a ranking just made has an answer"
+        return decision
+
+    def _peers(self, info: PodInfo) -> Peers:
+        group = info.usage.group
+        if group.owner:
+            return Peers((group,), self.cache.zones((group,)))
+        selectors = [
+            service["spec"]["selector"]
+            for service in self._services.list(group.namespace)
+            if service["spec"].get("selector") and service["spec"]["selector"].items() <= labels_of(info.pod).items()
+        ]
+        groups = self.cache.alike(group.namespace, selectors) if selectors else ()
+        return Peers(groups, self.cache.zones(groups))
+
+    def _keep(self, decision: Decision) -> None:
+        self._decisions[decision.pod] = decision
+        self._decisions.move_to_end(decision.pod)
+        if len(self._decisions) > EXPLAINED:
+            self._decisions.popitem(last=False)
+
+    def _say_failed(self, pod: Obj, reason: str, message: str) -> None:
+        self._recorder.event(pod, "Warning", "FailedScheduling", message)
+        new = {"type": "PodScheduled", "status": "False", "reason": reason, "message": message, "lastProbeTime": None}
+        if generation := pod["metadata"].get("generation"):
+            new["observedGeneration"] = generation
+        old = (pod.get("status") or {}).get("conditions") or []
+        conditions = with_condition(old, new, self._clock.timestamp())
+        if conditions == old:
+            return
+        namespace, name = key_of(pod)
+        try:
+            self._client.patch("Pod", name, namespace, {"status": {"conditions": conditions}}, "status")
+        except ApiError as error:
+            log.debug("condition of %s/%s not written: %s", namespace, name, error)
+
+    def _waits(self, pod: Obj) -> bool:
+        """Whether the pod is ours to place, now."""
+        spec = pod["spec"]
+        free = not spec.get("nodeName") and not spec.get("schedulingGates")
+        return free and spec.get("schedulerName", NAME) == self._name and not _finished(pod) and not is_terminating(pod)
+
+    def _pod_changed(self, before: Obj | None, after: Obj | None) -> None:
+        node = before["spec"].get("nodeName", "") if before else ""
+        pod = after or before
+        assert pod is not None, "a change has a before or an after"
+        if self.cache.set_pod(pod["metadata"]["uid"], node, None if after is None or _finished(after) else after):
+            self.queue.moved(frozenset({"freed"}))
+        if after is None or not self._waits(after):
+            self.queue.remove(key_of(pod))
+        elif before is None or not _alike(before, after):
+            self.queue.add(key_of(after), int(after["spec"].get("priority") or 0))
+
+    def _node_changed(self, before: Obj | None, after: Obj | None) -> None:
+        node = after or before
+        assert node is not None, "a change has a before or an after"
+        if changes := self.cache.set_node(node["metadata"]["name"], after):
+            self.queue.moved(changes)
+
+
+def _finished(pod: Obj) -> bool:
+    return (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+
+
+def _alike(before: Obj, after: Obj) -> bool:
+    """Whether the change is of no interest to a pod that waits (its status, say)."""
+    return before["spec"] == after["spec"] and labels_of(before) == labels_of(after)

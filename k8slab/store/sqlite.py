@@ -1,0 +1,89 @@
+"""The store with a diary on disk, so that a server that dies finds everything again.
+
+One table, one row a revision (k3s-io/kine keeps its log so): the objects are its newest rows, the history all of
+them. Everything is also in memory (`memory.py`, which does the work); the disk is read once, when it opens.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from k8slab.api.objects import Key, decode
+from k8slab.store.base import Event, Full
+from k8slab.store.memory import HISTORY, MemoryStore, revision_of
+
+SCHEMA = """
+create table if not exists log (
+  revision integer primary key, type text not null, resource text not null,
+  namespace text not null, name text not null, object blob not null);
+create table if not exists meta (name text primary key, value integer not null);
+"""
+TRIM = 256  # superseded rows are deleted in batches
+
+
+class SqliteStore(MemoryStore):
+    """A `MemoryStore` that survives its process. A write is with the operating system when it returns."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or make the file, readable by its owner alone. Raises Full when the disk has no room for it."""
+        super().__init__()
+        self._superseded: list[tuple[int]] = []
+        path.touch(mode=0o600)
+        self._db = sqlite3.connect(path, isolation_level=None)
+        self._guard("pragma journal_mode=wal")
+        self._guard("pragma synchronous=normal")  # safe against our death; a power cut may cost the last moments
+        for statement in SCHEMA.split(";"):
+            self._guard(statement)
+        self._load()
+
+    def close(self) -> None:
+        super().close()
+        if self._superseded:
+            self._trim()
+        self._db.close()
+
+    def _load(self) -> None:
+        revisions: dict[str, int] = dict(self._db.execute("select name, value from meta"))
+        rows = self._db.execute("select revision, type, resource, namespace, name, object from log order by revision")
+        for revision, type_, resource, namespace, name, raw in rows:
+            key = Key(namespace, name)
+            self._apply(Event(type_, revision, resource, key, self.get(resource, key), decode(raw)))
+        # Rows whose event was compacted but whose object lives on are state, not history.
+        self._compacted = revisions.get("compacted", 0)
+        while self._log and (self._log[0].revision <= self._compacted or len(self._log) > HISTORY):
+            event = self._log.popleft()
+            self._compacted = max(self._compacted, event.revision)
+        self._revision = max(self._revision, revisions.get("revision", 0))
+
+    def _persist(self, event: Event) -> None:
+        row = (event.revision, event.type, event.resource, *event.key, event.raw)
+        self._guard("insert into log values (?, ?, ?, ?, ?, ?)", row)
+
+    def _dropped(self, event: Event) -> None:
+        if event.before is not None:
+            self._superseded.append((revision_of(event.before),))
+        if event.type == "DELETED":
+            self._superseded.append((event.revision,))
+        if len(self._superseded) >= TRIM:
+            self._trim()
+
+    def compact(self, revision: int) -> None:
+        super().compact(revision)
+        self._trim()
+
+    def _trim(self) -> None:
+        """One transaction: the marks first, so that a crash between leaves rows too many and never one too few."""
+        self._guard("begin")
+        marks = {"compacted": max(self._compacted, *(r for (r,) in self._superseded or [(0,)])), "revision": self._revision}
+        for name, value in marks.items():
+            self._guard("insert or replace into meta values (?, ?)", (name, value))
+        self._db.executemany("delete from log where revision = ?", self._superseded)
+        self._guard("commit")
+        self._superseded.clear()
+
+    def _guard(self, statement: str, values: tuple[object, ...] = ()) -> None:
+        try:
+            self._db.execute(statement, values)
+        except sqlite3.OperationalError as error:
+            raise Full(f"the lab's state could not be written ({error}): make room on the disk, then try again") from error

@@ -1,0 +1,269 @@
+"""The board's picture, made of the cluster's objects: nodes, tiles, wishes. What it says is decided here, not in the browser.
+
+Pure: `picture(objects, facts, before)`. The picture before is the only memory: out of it a pod keeps its place and a
+version its colour. `pod_state.py` reads one pod, `board.py` sends the difference (`delta.py`), `board.js` draws it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from k8slab.api.objects import Obj, controller_of
+from k8slab.clock import from_timestamp
+from k8slab.widgets import pod_state, versions
+from k8slab.widgets.board_nodes import node_card
+from k8slab.widgets.delta import Picture
+
+Snapshot = Mapping[str, Sequence[Obj]]  # kind -> every object of that kind
+
+KINDS = ("Node", "Pod", "ReplicaSet", "Deployment", "Event")
+WISHERS = ("Deployment", "ReplicaSet", "StatefulSet", "ReplicationController")  # they wish for a number of pods
+LEVELS = (("tiles", 30), ("chips", 100), ("cells", 300))  # from this many pods on it is the next; then bars
+DRAWN = 2000  # pods beyond are counted and not drawn
+RANK = {"ready": 0, "done": 0, "notready": 1, "starting": 2, "pending": 3, "failed": 4, "unknown": 5, "terminating": 6}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the objects do not tell. Times are seconds since 1970; `off` says since when a node has had no power."""
+
+    now: float
+    speed: float = 1.0
+    off: Mapping[str, float] = field(default_factory=dict)
+
+
+def picture(objects: Snapshot, facts: Facts, before: Picture | None = None) -> Picture:
+    """The board as it should look now."""
+    before = before or {}
+    pods = sorted(objects.get("Pod", ()), key=_age_order)[:DRAWN]
+    owners = {obj["metadata"]["uid"]: obj for kind in WISHERS for obj in objects.get(kind, ())}
+    seen = [_recognise(pod, owners, before.get("pods", {}).get(pod["metadata"]["uid"])) for pod in pods]
+    known = versions.learn(before.get("versions", {}), [(one.version, one.pod) for one in seen], _revisions(owners))
+    nodes = _nodes(objects, facts)
+    tiles = _tiles(seen, known, nodes, facts, before)
+    wishes = _wishes(objects, tiles)
+    return {
+        "nodes": nodes,
+        "pods": tiles,
+        "wishes": wishes,
+        "versions": known,
+        "density": density(len(tiles), before.get("density", "tiles")),
+        "undrawn": max(0, len(objects.get("Pod", ())) - DRAWN),
+        "say": summary(tiles, nodes, wishes),
+    }
+
+
+class _Seen(NamedTuple):
+    pod: Obj
+    owners: list[list[str]]  # [kind, name], topmost first
+    version: str  # its key among the versions
+
+
+def _recognise(pod: Obj, owners: Mapping[str, Obj], old: Picture | None) -> _Seen:
+    """Whose it is, and its version, which it keeps even when it is released or its owners are gone before it."""
+    links = chain(pod, owners)
+    if old and links and len(old["owners"]) > len(links) and old["owners"][-1] == links[-1]:
+        links = old["owners"]
+    return _Seen(pod, links, old["of"] if old else versions.key(app_of(pod, links), pod))
+
+
+def chain(pod: Obj, owners: Mapping[str, Obj]) -> list[list[str]]:
+    """Who owns it, topmost first, as [kind, name]. An owner nobody knows is still named."""
+    links: list[list[str]] = []
+    ref = controller_of(pod)
+    while ref and len(links) < 5:
+        links.insert(0, [ref["kind"], ref["name"]])
+        owner = owners.get(ref["uid"])
+        ref = controller_of(owner) if owner else None
+    return links
+
+
+def app_of(pod: Obj, links: Sequence[Sequence[str]]) -> str:
+    """The name the learner gave: the topmost owner's, or the pod's own."""
+    return links[0][1] if links else pod["metadata"]["name"]
+
+
+def short_id(pod: Obj, links: Sequence[Sequence[str]]) -> str:
+    """Its name without its owner's: `x2j5h` of web-7d5bc-x2j5h, `0` of redis-0; empty when it has no owner."""
+    name: str = pod["metadata"]["name"]
+    return name.removeprefix(links[-1][1] + "-") if links else ""
+
+
+def density(count: int, was: str) -> str:
+    """How densely so many pods are drawn: denser at once, sparser only well below the line, so as not to flicker."""
+    names = [name for name, _ in LEVELS] + ["bars"]
+    level = sum(count > most for _, most in LEVELS)
+    relaxed = sum(count > most * 0.8 for _, most in LEVELS)
+    return names[min(max(level, names.index(was)), relaxed)] if was in names else names[level]
+
+
+def summary(tiles: Picture, nodes: Picture, wishes: Picture) -> str:
+    """The board in a sentence or two, for the line that is read aloud: what deviates, else that all is as wished."""
+    short = [w for w in wishes.values() if w["ready"] < w["wants"] or w["more"]]
+    parts = [f"{w['name']} has {w['ready']} of {w['wants']} ready." for w in short[:3]]
+    parts += [f"{node['name']} is {node['word'].lower()}." for node in nodes.values() if node["state"] != "ready"][:2]
+    waiting = sum(tile["state"] == "pending" and bool(tile["why"]) for tile in tiles.values())
+    if waiting:
+        parts.append("One pod waits for a node." if waiting == 1 else f"{waiting} pods wait for a node.")
+    if parts:
+        return " ".join(parts)
+    if wishes:
+        return "All is as wished."
+    return f"{len(tiles)} pods run, and nobody wished for them to stay." if tiles else "The cluster is empty."
+
+
+def _tiles(seen: Sequence[_Seen], known: versions.Versions, nodes: Picture, facts: Facts, before: Picture) -> Picture:
+    old: Picture = before.get("pods", {})
+    places = _Places(old)
+    tiles: Picture = {}
+    for one in seen:
+        pod, uid = one.pod, one.pod["metadata"]["uid"]
+        node = pod["spec"].get("nodeName", "")
+        silent = nodes.get(node, {}).get("state") in ("off", "silent")
+        tile = _tile(one, known[one.version], pod_state.read(pod, silent), silent)
+        tile["place"] = places.of(uid, node)
+        if tile["state"] == "terminating":
+            tile |= _grace(pod, old.get(uid), facts)
+        tiles[uid] = tile
+    return tiles
+
+
+def _tile(one: _Seen, version: Picture, state: pod_state.PodState, silent: bool) -> Picture:
+    pod, meta = one.pod, one.pod["metadata"]
+    ready, total = pod_state.ready_count(pod)
+    return {
+        "name": meta["name"],
+        "ns": meta.get("namespace", ""),
+        "app": app_of(pod, one.owners),
+        "id": short_id(pod, one.owners),
+        "of": one.version,
+        "state": state.state,
+        "word": state.word,
+        "why": state.why,
+        "version": version["name"],
+        "cat": version["cat"],
+        "ready": -1 if silent else ready,
+        "total": total,
+        "restarts": pod_state.restarts(pod),
+        "since": pod_state.since(pod),
+        "born": from_timestamp(meta["creationTimestamp"]),
+        "node": pod["spec"].get("nodeName", ""),
+        "ip": (pod.get("status") or {}).get("podIP", ""),
+        "owners": one.owners,
+    }
+
+
+def _grace(pod: Obj, old: Picture | None, facts: Facts) -> Picture:
+    """When its grace began (seen, or reckoned from its deletionTimestamp), when it ends, and its length in Kubernetes."""
+    grace = int(pod["metadata"].get("deletionGracePeriodSeconds") or 0)
+    if old and "ends" in old and old["grace"] == grace:
+        return {"began": old["began"], "ends": old["ends"], "grace": grace}
+    began = facts.now if old else from_timestamp(pod["metadata"]["deletionTimestamp"]) - grace / facts.speed
+    return {"began": began, "ends": began + grace / facts.speed, "grace": grace}
+
+
+class _Places:
+    """Gives each pod a place on its node: the one it has had, or the first that is free."""
+
+    def __init__(self, old: Picture) -> None:
+        self._old = {uid: (tile["node"], tile["place"]) for uid, tile in old.items()}
+        self._taken = set(self._old.values())  # also of those that just went: their place closes after a moment
+
+    def of(self, uid: str, node: str) -> int:
+        had = self._old.get(uid)
+        if had and had[0] == node:
+            return int(had[1])
+        place = 0
+        while (node, place) in self._taken:
+            place += 1
+        self._taken.add((node, place))
+        return place
+
+
+def _nodes(objects: Snapshot, facts: Facts) -> Picture:
+    on: dict[str, list[Obj]] = {}
+    for pod in objects.get("Pod", ()):
+        on.setdefault(pod["spec"].get("nodeName", ""), []).append(pod)
+    names = sorted(objects.get("Node", ()), key=lambda node: _natural(node["metadata"]["name"]))
+    return {
+        node["metadata"]["name"]: node_card(
+            node, on.get(node["metadata"]["name"], []), facts.now, facts.speed, facts.off
+        )
+        | {"order": order}
+        for order, node in enumerate(names)
+    }
+
+
+def _wishes(objects: Snapshot, tiles: Picture) -> Picture:
+    """One for each object that wishes for a number of pods and is not itself made by another."""
+    wishers = [obj for kind in WISHERS for obj in objects.get(kind, ()) if not controller_of(obj)]
+    mine: dict[tuple[str, str, str], list[str]] = {}
+    for uid, tile in tiles.items():
+        if tile["owners"]:
+            mine.setdefault((*tile["owners"][0], tile["ns"]), []).append(uid)
+    return {
+        obj["metadata"]["uid"]: _wish(obj, mine.get((obj["kind"], *_name(obj)), []), tiles) | {"order": order}
+        for order, obj in enumerate(sorted(wishers, key=_age_order))
+    }
+
+
+def _wish(obj: Obj, uids: list[str], tiles: Picture) -> Picture:
+    wants = int(obj["spec"].get("replicas", 1))
+    name, namespace = _name(obj)
+    active = sorted(
+        (uid for uid in uids if tiles[uid]["state"] != "terminating"), key=lambda uid: RANK[tiles[uid]["state"]]
+    )
+    counted = set(active[:wants])
+    ready = sum(tiles[uid]["state"] == "ready" for uid in active)
+    return {
+        "kind": obj["kind"],
+        "name": name,
+        "ns": namespace,
+        "wants": wants,
+        "ready": ready,
+        "pods": [uid for uid in uids if uid in counted],
+        "more": [uid for uid in uids if uid not in counted],
+        "note": _note(obj, uids, tiles),
+        "paused": bool(obj["spec"].get("paused")),
+    }
+
+
+def _note(obj: Obj, uids: list[str], tiles: Picture) -> str:
+    """What it is busy with, in a few words; empty when nothing."""
+    if obj["metadata"].get("deletionTimestamp"):
+        return "being deleted"
+    if obj["kind"] != "Deployment" or not uids:
+        return ""
+    newest = tag = tiles[uids[-1]]["version"]
+    new = sum(tiles[uid]["version"] == tag for uid in uids)
+    if new == len(uids):
+        return "paused" if obj["spec"].get("paused") else ""
+    verb = "paused while releasing" if obj["spec"].get("paused") else "releasing"
+    return f"{verb} {newest}: {new} of {len(uids)} pods are new"
+
+
+def _revisions(owners: Mapping[str, Obj]) -> dict[str, str]:
+    """By version key, the revision of its Deployment that a ReplicaSet stands for."""
+    found = {}
+    for owner in owners.values():
+        ref, labels = controller_of(owner), owner["metadata"].get("labels") or {}
+        if ref and "pod-template-hash" in labels:
+            at = f"{owner['metadata'].get('namespace', '')}/{ref['name']}/{labels['pod-template-hash']}"
+            notes = owner["metadata"].get("annotations") or {}
+            found[at] = notes.get("deployment.kubernetes.io/revision", "")
+    return found
+
+
+def _name(obj: Obj) -> tuple[str, str]:
+    return obj["metadata"]["name"], obj["metadata"].get("namespace", "")
+
+
+def _age_order(obj: Obj) -> tuple[str, str]:
+    return obj["metadata"].get("creationTimestamp", ""), obj["metadata"]["name"]
+
+
+def _natural(name: str) -> tuple[str, int]:
+    head = name.rstrip("0123456789")
+    return head, int(name[len(head) :] or 0)

@@ -1,0 +1,45 @@
+"""What only the store on disk can get wrong."""
+
+from __future__ import annotations
+
+import stat
+
+import pytest
+
+from k8slab.api.objects import Key
+from k8slab.store.base import Full
+from k8slab.store.sqlite import SqliteStore
+
+A = Key("default", "a")
+POD = {"metadata": {"name": "a", "namespace": "default"}}
+
+
+def test_the_file_is_the_owners_alone(tmp_path):
+    SqliteStore(tmp_path / "store.db").close()
+    assert stat.S_IMODE((tmp_path / "store.db").stat().st_mode) == 0o600
+
+
+def test_superseded_rows_leave_the_disk(tmp_path):
+    store = SqliteStore(tmp_path / "store.db")
+    store.create("pods", A, POD)
+    for _ in range(1000):
+        store.update("pods", A, POD)
+    store.compact(store.revision - 10)
+    assert store._db.execute("select count(*) from log").fetchone()[0] <= 12
+    store.close()
+
+
+def test_a_full_disk_changes_nothing_and_says_what_to_do(tmp_path):
+    store = SqliteStore(tmp_path / "store.db")
+    store.create("pods", A, POD)
+    pages = store._db.execute("pragma page_count").fetchone()[0]
+    store._db.execute(f"pragma max_page_count={pages}")
+    heard = []
+    store.subscribe(heard.append)
+    with pytest.raises(Full, match="make room on the disk"):
+        store.update("pods", A, {**POD, "spec": {"text": "x" * 100_000}})
+    assert store.get("pods", A) == {"metadata": {**POD["metadata"], "resourceVersion": "1"}}
+    assert (store.revision, heard) == (1, [])
+    store._db.execute("pragma max_page_count=100000")
+    assert store.update("pods", A, POD)["metadata"]["resourceVersion"] == "2"
+    store.close()
