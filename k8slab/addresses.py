@@ -27,6 +27,11 @@ class AddressPlan:
     number: int = 0  # the A of 127.A.0.0/16; 0: nothing of this machine is used
     guard: socket.socket | None = field(default=None, compare=False)
 
+    @property
+    def subnet(self) -> str:
+        """All addresses of the lab's nodes, pods and Services; empty if they are not this machine's."""
+        return f"127.{self.number}.0.0/16" if self.number else ""
+
     def release(self) -> None:
         """Let others have the range."""
         if self.guard is not None:

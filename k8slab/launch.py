@@ -17,6 +17,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,36 +25,40 @@ from k8slab.settings import LabError, Settings, StateFolder
 
 PASSED = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
 PASSED_PREFIXES = ("LC_", "XDG_", "K8SLAB_", "DOCKER_", "PYTHON")
+TICK = 0.005  # s between two looks at the lock
 STOP_SECONDS = 15  # after which a server that was asked to go is killed
 
 
 def start(settings: Settings, **asked: Any) -> dict[str, Any]:
     """Start the lab, or find it running: what its server says of itself (`server.json`). Raises LabError.
 
-    `asked` are the knobs somebody asked for by name; a lab that runs already with others is an error, not a surprise.
+    `asked` are the knobs somebody asked for by name; a lab that is there already with others is an error, not a
+    surprise.
     """
     folder = settings.folder.make()
     with _turn(folder):
-        lock = _take(folder)
+        lock = _take_or_answer(folder)
         if lock is None:
-            return _same(folder, _told(folder), asked)
+            told = _told(folder)
+            _compare(folder, told, asked)
+            return told
         try:
-            return _spawn(settings, folder, lock)
+            return _spawn(_as_kept(settings, asked), folder, lock)
         finally:
             os.close(lock)
 
 
 def running(folder: StateFolder) -> dict[str, Any] | None:
     """What the lab's server says of itself, or None when no server runs. Raises LabError if the folder is not ours."""
-    if not folder.lock.exists():
+    if not folder.path.exists():
         return None
     folder.check()
-    with _turn(folder):
+    with _turn(folder), contextlib.suppress(FileNotFoundError):
         lock = _take(folder)
-        if lock is not None:
-            os.close(lock)
-            return None
-        return _told(folder)
+        if lock is None:
+            return _told(folder)
+        os.close(lock)
+    return None
 
 
 def stop(settings: Settings) -> bool:
@@ -62,12 +67,12 @@ def stop(settings: Settings) -> bool:
     if not folder.path.exists():
         return False
     folder.check()
-    with _turn(folder):
+    with _turn(folder), contextlib.suppress(FileNotFoundError):  # the server takes the folder along
         lock = _take(folder)
         if lock is None:
             lock = _end_server(folder)
         try:
-            if folder.lab.exists():  # whatever the server could not take along, because it was killed
+            if folder.lab.exists():  # whatever a server that was killed could not take along
                 _sweep(settings, lock)
             shutil.rmtree(folder.path)
         finally:
@@ -103,14 +108,32 @@ def _turn(folder: StateFolder) -> Iterator[None]:
 
 
 def _take(folder: StateFolder) -> int | None:
-    """The server's lock, or None when a server holds it."""
+    """The server's lock, or None when a server holds it. Raises FileNotFoundError when the folder has gone."""
     fd = os.open(folder.lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if folder.lock.stat().st_ino == os.fstat(fd).st_ino:
+            return fd
     except BlockingIOError:
         os.close(fd)
         return None
-    return fd
+    except FileNotFoundError:
+        os.close(fd)
+        raise
+    os.close(fd)  # the lab we opened it in has gone; there is another by now
+    return _take(folder)
+
+
+def _take_or_answer(folder: StateFolder) -> int | None:
+    """The lock, or None when a server answers; one that is about to go is waited for."""
+    for _ in range(int(STOP_SECONDS / TICK)):
+        lock = _take(folder.make())
+        if lock is not None:
+            return lock
+        if folder.server.exists():
+            return None
+        threading.Event().wait(TICK)
+    return None
 
 
 def _told(folder: StateFolder) -> dict[str, Any]:
@@ -125,15 +148,24 @@ def _told(folder: StateFolder) -> dict[str, Any]:
     return told
 
 
-def _same(folder: StateFolder, told: dict[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
-    """The running lab's answer, if it is the lab that was asked for."""
+def _compare(folder: StateFolder, have: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+    """Raise LabError unless the lab is the one that was asked for."""
     for knob, value in asked.items():
-        if value is not None and knob in told and told[knob] != value and value != "auto":
+        if value is not None and knob in have and have[knob] != value and value != "auto":
             raise LabError(
-                f"The lab {folder.path.name!r} runs with {knob} {told[knob]}, not {value}. "
+                f"The lab {folder.path.name!r} has {knob} {have[knob]}, not {value}. "
                 "Take it down first (`k8slab down`), or give the other one a name of its own (`--name`)."
             )
-    return told
+
+
+def _as_kept(settings: Settings, asked: Mapping[str, Any]) -> Settings:
+    """The settings with the shape the lab has had before its server stopped."""
+    try:
+        kept = json.loads(settings.folder.lab.read_bytes())
+    except (OSError, ValueError):
+        return settings
+    _compare(settings.folder, kept, asked)
+    return replace(settings, **{row.name: kept[row.name] for row in fields(settings) if row.name in kept})
 
 
 def _spawn(settings: Settings, folder: StateFolder, lock: int) -> dict[str, Any]:
@@ -192,11 +224,11 @@ def _end_server(folder: StateFolder) -> int:
         with contextlib.suppress(ProcessLookupError):
             if pid:
                 os.kill(pid, number)
-        for _ in range(int(STOP_SECONDS / 0.005)):
+        for _ in range(int(STOP_SECONDS / TICK)):
             lock = _take(folder)
             if lock is not None:
                 return lock
-            threading.Event().wait(0.005)
+            threading.Event().wait(TICK)
     raise LabError(f"The server of lab {folder.path.name!r} (process {pid}) cannot be stopped. Is it yours?")
 
 

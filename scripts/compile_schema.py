@@ -1,7 +1,7 @@
 """Makes `k8slab/api/data/`: Kubernetes' structure (schema.json) and its words (docs.json.gz).
 
 Sources: `lightkube-models`, read as source text (fields, what is required, descriptions), and `scripts/facts/`.
-Run `python scripts/compile_schema.py`; a test compares what it would write with what is there.
+Run `python -m scripts.compile_schema` in the repository; a test compares what it would write with what is there.
 """
 
 from __future__ import annotations
@@ -88,7 +88,8 @@ def identify(module: str, name: str) -> str:
 def models(module: str) -> dict[str, Model]:
     """The dataclasses of one module, read from its source: importing them says less."""
     found = importlib.util.find_spec(f"lightkube.models.{module}")
-    assert found is not None and found.origin is not None, f"pip install 'k8slab[test]': no lightkube.models.{module}"
+    if found is None or found.origin is None:
+        raise SystemExit(f"There is no lightkube.models.{module}: pip install 'k8slab[test]'")
     tree = ast.parse(Path(found.origin).read_text())
     return {node.name: _model(node) for node in tree.body if isinstance(node, ast.ClassDef)}
 
@@ -224,6 +225,7 @@ def dump(value: Any) -> bytes:
 
 
 def main() -> None:
+    """Write the data."""
     structure, docs = compile_schema()
     DATA.mkdir(exist_ok=True)
     (DATA / "schema.json").write_bytes(dump(structure))

@@ -10,14 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from k8slab.api.errors import of_resource
+from k8slab.api.schema import definition_of
 
 VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
-PACKAGES = {  # API group -> where its definitions live in Kubernetes' OpenAPI
-    "": "core",
-    "apps": "apps",
-    "discovery.k8s.io": "discovery",
-    "coordination.k8s.io": "coordination",
-}
 
 
 @dataclass(frozen=True)
@@ -52,7 +47,7 @@ class Kind:
     @property
     def definition(self) -> str:
         """The id of its structure: `io.k8s.api.apps.v1.Deployment`."""
-        return f"io.k8s.api.{PACKAGES[self.group]}.{self.version}.{self.kind}"
+        return definition_of(self.api_version, self.kind)
 
 
 @dataclass(frozen=True)
@@ -74,9 +69,11 @@ SUBRESOURCES = {
     "status": Subresource(RMW),
 }
 
-_EVENT_FIELDS = tuple(f"involvedObject.{name}" for name in (
-    "kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath",
-)) + ("reason", "reportingComponent", "source", "type")  # fmt: skip
+_EVENT_FIELDS = (
+    "involvedObject.kind", "involvedObject.namespace", "involvedObject.name", "involvedObject.uid",
+    "involvedObject.apiVersion", "involvedObject.resourceVersion", "involvedObject.fieldPath",
+    "reason", "reportingComponent", "source", "type",
+)  # fmt: skip
 _POD_FIELDS = (
     "spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName", "spec.hostNetwork",
     "status.phase", "status.podIP", "status.podIPs", "status.nominatedNodeName",

@@ -16,6 +16,10 @@ import msgspec
 
 META = "io.k8s.apimachinery.pkg.apis.meta.v1"
 SCALARS = frozenset({"string", "int32", "int64", "double", "bool", "bytes"})
+GO_NAMES = {
+    "bytes": "[]uint8", "double": "float64", "Quantity": "resource.Quantity", "IntOrString": "intstr.IntOrString",
+    "Time": "v1.Time", "MicroTime": "v1.MicroTime", "FieldsV1": "v1.FieldsV1", "Any": "runtime.RawExtension",
+}  # fmt: skip
 SPECIAL = frozenset({"Time", "MicroTime", "Quantity", "IntOrString", "Any", "FieldsV1"})  # a JSON form of their own
 
 
@@ -53,9 +57,7 @@ class Field:
 
 def go_name(type_: str) -> str:
     """What Go calls a scalar or a definition: `[]uint8`, `v1.PodSpec`."""
-    own = {"bytes": "[]uint8", "double": "float64", "Quantity": "resource.Quantity", "IntOrString": "intstr.IntOrString"}
-    own |= {"Time": "v1.Time", "MicroTime": "v1.MicroTime", "FieldsV1": "v1.FieldsV1", "Any": "runtime.RawExtension"}
-    return own.get(type_) or ".".join(type_.split(".")[-2:])
+    return GO_NAMES.get(type_) or ".".join(type_.split(".")[-2:])
 
 
 @functools.cache
@@ -71,6 +73,17 @@ _unpack = msgspec.json.Decoder(dict[str, Field]).decode
 def fields(definition: str) -> Mapping[str, Field]:
     """The fields of a definition (`io.k8s.api.core.v1.Pod`), by JSON name. Raises KeyError."""
     return _unpack(_packed()[definition])
+
+
+def definition_of(api_version: str, kind: str) -> str:
+    """The id of a kind's definition: (`apps/v1`, `Deployment`) -> `io.k8s.api.apps.v1.Deployment`; "" if unknown."""
+    group, _, version = api_version.rpartition("/")
+    homes = (
+        f"io.k8s.api.{group.partition('.')[0] or 'core'}.{version}",
+        META,
+        f"io.k8s.metrics.pkg.apis.metrics.{version}",
+    )
+    return next((found for home in homes if (found := f"{home}.{kind}") in _packed()), "")
 
 
 def definitions() -> list[str]:

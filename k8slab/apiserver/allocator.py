@@ -51,4 +51,6 @@ class Allocator:
 
 def node_ports(services: Iterable[Obj]) -> Iterable[int]:
     """Every node port that these Services hold."""
-    return (port["nodePort"] for service in services for port in service["spec"].get("ports") or [] if "nodePort" in port)
+    return (
+        port["nodePort"] for service in services for port in service["spec"].get("ports") or [] if "nodePort" in port
+    )

@@ -17,7 +17,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from k8slab.api.errors import ApiError, MethodNotAllowed, NotFound, TooLarge, Unauthorized
+from k8slab.api.errors import ApiError, MethodNotAllowed, NotAcceptable, NotFound, TooLarge, Unauthorized
 from k8slab.api.objects import Obj, encode
 from k8slab.apiserver import discovery, resources
 from k8slab.apiserver.requests import MAX_BODY
@@ -46,7 +46,10 @@ def build(verbs: Verbs, token: str, streams: resources.Streams, extra: list[Rout
     api = resources.Resources(verbs, streams)
     routes: list[Route | Mount] = [
         *(extra or []),
-        *(Route(path, _health) for path in ("/healthz", "/livez", "/readyz", "/livez/ping", "/healthz/ping", "/readyz/ping")),
+        *(
+            Route(path, _health)
+            for path in ("/healthz", "/livez", "/readyz", "/livez/ping", "/healthz/ping", "/readyz/ping")
+        ),
         Route("/version", _constant(lambda _: VERSION)),
         Route("/api", _discovery(lambda request: discovery.core_versions(request.url.netloc), named=False)),
         Route("/apis", _discovery(lambda _: discovery.group_list(), named=True)),
@@ -55,12 +58,18 @@ def build(verbs: Verbs, token: str, streams: resources.Streams, extra: list[Rout
         Route("/openapi/v3/{path:path}", _openapi_v3),
         Route("/apis/{group}", _constant(lambda request: discovery.group(request.path_params["group"]))),
         Route("/api/{version}", _constant(lambda r: discovery.resource_list("", r.path_params["version"]))),
-        Route("/apis/{group}/{version}", _constant(lambda r: discovery.resource_list(r.path_params["group"], r.path_params["version"]))),
+        Route(
+            "/apis/{group}/{version}",
+            _constant(lambda r: discovery.resource_list(r.path_params["group"], r.path_params["version"])),
+        ),
         Route("/api/{path:path}", api.handle, methods=list(resources.METHODS)),
         Route("/apis/{path:path}", api.handle, methods=list(resources.METHODS)),
         Route("/", _constant(lambda _: {"paths": _paths()})),
     ]
-    app = Starlette(routes=routes, exception_handlers={ApiError: _refusal, 404: _no_such_path, 405: _no_such_method, Exception: _crash})
+    app = Starlette(
+        routes=routes,
+        exception_handlers={ApiError: _refusal, 404: _no_such_path, 405: _no_such_method, Exception: _crash},
+    )
     return Guard(app, token)
 
 
@@ -111,7 +120,9 @@ def _discovery(plain: Callable[[Request], Obj], *, named: bool) -> Callable[[Req
                 version = "v2beta1" if "v=v2beta1" in part else "v2"
                 body = encode(discovery.aggregated(version, named))
                 tag = f'"{resources.digest(body)}"'
-                head = {"Content-Type": f"application/json;g={discovery.AGGREGATED};v={version};as=APIGroupDiscoveryList"}
+                head = {
+                    "Content-Type": f"application/json;g={discovery.AGGREGATED};v={version};as=APIGroupDiscoveryList"
+                }
                 if request.headers.get("if-none-match") == tag:
                     return Response(status_code=304, headers={"ETag": tag})
                 return Response(body, headers={**head, "ETag": tag, "Vary": "Accept", "Cache-Control": "public"})
@@ -121,7 +132,12 @@ def _discovery(plain: Callable[[Request], Obj], *, named: bool) -> Callable[[Req
 
 
 async def _openapi_v2(request: Request) -> Response:
+    """In JSON alone; clients since 2022 read version 3 instead of the binary form of this one."""
     from k8slab.apiserver import openapi
+
+    accept = request.headers.get("accept", "")
+    if accept and not any(form in accept for form in ("json", "*/*", "application/*")):
+        raise NotAcceptable("only the following media types are accepted: application/json")
 
     return Response(openapi.v2(), media_type="application/json")
 
@@ -145,7 +161,18 @@ async def _openapi_v3(request: Request) -> Response:
 
 def _paths() -> list[str]:
     groups = [f"/apis/{name}" for name in discovery.groups()]
-    return ["/api", "/api/v1", "/apis", *groups, "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]
+    return [
+        "/api",
+        "/api/v1",
+        "/apis",
+        *groups,
+        "/healthz",
+        "/livez",
+        "/openapi/v2",
+        "/openapi/v3",
+        "/readyz",
+        "/version",
+    ]
 
 
 async def _refusal(request: Request, error: Exception) -> Response:
@@ -164,5 +191,6 @@ async def _no_such_method(request: Request, error: Exception) -> Response:
 async def _crash(request: Request, error: Exception) -> Response:
     """Our mistake: the log has the whole story, the client a word."""
     log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return Answer(ApiError(f"Internal error occurred: {type(error).__name__} (the server's log has the details)").status(), 500)
-
+    return Answer(
+        ApiError(f"Internal error occurred: {type(error).__name__} (the server's log has the details)").status(), 500
+    )

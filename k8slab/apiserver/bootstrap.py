@@ -27,8 +27,8 @@ def bootstrap(verbs: Verbs, host: str, port: int) -> None:
 def is_bootstrap(obj: Obj) -> bool:
     """Whether a reset leaves this object: a namespace or an object of the API server's own."""
     if obj["kind"] == "Namespace":
-        return obj["metadata"]["name"] in NAMESPACES
-    return obj["metadata"]["name"] == "kubernetes" and obj["metadata"].get("namespace") == "default"
+        return str(obj["metadata"]["name"]) in NAMESPACES
+    return obj["metadata"]["name"] == "kubernetes" and bool(obj["metadata"].get("namespace") == "default")
 
 
 def _create(verbs: Verbs, obj: Obj) -> bool:
@@ -43,7 +43,10 @@ def _correct(verbs: Verbs, wished: Obj) -> None:
     """Put the wished address in place of the one an earlier server had."""
 
     def change(obj: Obj) -> Obj:
-        return {**obj, **{field: value for field, value in wished.items() if field in ("subsets", "endpoints", "ports")}}
+        return {
+            **obj,
+            **{field: value for field, value in wished.items() if field in ("subsets", "endpoints", "ports")},
+        }
 
     verbs.update(KINDS[wished["kind"]], "kubernetes", "default", change)
 

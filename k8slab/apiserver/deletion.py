@@ -42,7 +42,11 @@ class DeleteOptions:
             propagation = "Orphan" if body["orphanDependents"] else "Background"
         if propagation not in (None, *POLICIES):
             names = ", ".join(f'"{policy}"' for policy in (*sorted(POLICIES), "nil"))
-            cause = Cause("FieldValueNotSupported", f'Unsupported value: "{propagation}": supported values: {names}', "propagationPolicy")
+            cause = Cause(
+                "FieldValueNotSupported",
+                f'Unsupported value: "{propagation}": supported values: {names}',
+                "propagationPolicy",
+            )
             raise Invalid.of("meta.k8s.io", "DeleteOptions", "", [cause])
         return cls(
             grace, propagation, conditions.get("uid") or "", conditions.get("resourceVersion") or "",
@@ -109,4 +113,3 @@ def _grace(pod: Obj, options: DeleteOptions) -> int:
         return 0
     grace = options.grace if options.grace is not None else pod["spec"].get("terminationGracePeriodSeconds", 30)
     return 1 if grace < 0 else int(grace)
-

@@ -35,7 +35,9 @@ def pod_status(pod: Obj) -> str:
     """One word: the phase, or what is in its way."""
     status = pod.get("status") or {}
     word = status.get("reason") or status.get("phase", "")
-    if any(c.get("reason") == "SchedulingGated" and c["type"] == "PodScheduled" for c in status.get("conditions") or []):
+    if any(
+        c.get("reason") == "SchedulingGated" and c["type"] == "PodScheduled" for c in status.get("conditions") or []
+    ):
         word = "SchedulingGated"
     trouble = _init_trouble(pod)
     word = trouble if trouble is not None else _container_word(pod, word)
@@ -57,7 +59,7 @@ def _sidecars(pod: Obj) -> set[str]:
 
 
 def _running(status: Obj) -> bool:
-    return bool((status.get("state") or {}).get("running"))
+    return (status.get("state") or {}).get("running") is not None
 
 
 def _terminated(state: Obj | None) -> Obj:

@@ -8,12 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 import yaml
 
-from k8slab.api import protobuf, schema
+from k8slab.api import protobuf, typed
 from k8slab.api.errors import BadRequest, NotFound, TooLarge, UnsupportedMediaType
 from k8slab.api.kinds import BY_PATH, Kind
 from k8slab.api.objects import Obj
@@ -110,9 +110,18 @@ def _json(body: bytes) -> Any:
         raise BadRequest(f"the object provided is unrecognized: it is not JSON ({error})") from None
 
 
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """YAML as JSON has it: a timestamp stays text (sigs.k8s.io/yaml)."""
+
+    yaml_implicit_resolvers: ClassVar = {
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
 def _yaml(body: bytes) -> Any:
     try:
-        return yaml.load(body, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        return yaml.load(body, Loader=_Loader)
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise BadRequest(f"the object provided is unrecognized: it is not YAML ({error})") from None
 
@@ -121,8 +130,10 @@ def checked(obj: Any, kind: Kind, raw: bytes, validation: str) -> tuple[Obj, lis
     """The object with its structure checked, and warnings. Raises BadRequest for a wrong type, and for unknown or
     doubled fields if the client said fieldValidation=Strict (the default is Warn, as in Kubernetes)."""
     if not isinstance(obj, dict):
-        raise BadRequest(f"couldn't get version/kind; json parse error: a {kind.kind} is an object, not {type(obj).__name__}")
-    findings = schema.check(obj, kind.definition, raw=raw)
+        raise BadRequest(
+            f"couldn't get version/kind; json parse error: a {kind.kind} is an object, not {type(obj).__name__}"
+        )
+    findings = typed.check(obj, kind.definition, raw=raw)
     if findings.type_error:
         raise BadRequest(
             f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {findings.type_error}'

@@ -5,9 +5,8 @@ Between `app.py`, which owns the routes, and `verbs.py`, which does the work. `r
 
 from __future__ import annotations
 
-import base64
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -15,13 +14,22 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from k8slab.api import patch
-from k8slab.api.errors import ApiError, BadRequest, Gone, MethodNotAllowed, UnsupportedMediaType
+from k8slab.api.errors import ApiError, BadRequest, MethodNotAllowed, UnsupportedMediaType
 from k8slab.api.kinds import Kind
-from k8slab.api.objects import Obj, decode, encode
+from k8slab.api.objects import Obj, encode
 from k8slab.apiserver import scale, watch
 from k8slab.apiserver.deletion import DeleteOptions
+from k8slab.apiserver.paging import page
 from k8slab.apiserver.requests import (
-    Target, checked, media_type, query_flag, query_int, query_revision, read_object, table_version, target,
+    Target,
+    checked,
+    media_type,
+    query_flag,
+    query_int,
+    query_revision,
+    read_object,
+    table_version,
+    target,
 )  # fmt: skip
 from k8slab.apiserver.selection import Selection
 from k8slab.apiserver.table import table
@@ -38,7 +46,9 @@ PATCHES = {
 class Streams(Protocol):
     """What the nodes' kubelets answer through the API server."""
 
-    def logs(self, namespace: str, pod: str, container: str, query: dict[str, str]) -> Awaitable[AsyncIterator[bytes]]: ...
+    def logs(
+        self, namespace: str, pod: str, container: str, query: dict[str, str]
+    ) -> Awaitable[AsyncIterator[bytes]]: ...
 
 
 class Resources:
@@ -82,21 +92,29 @@ class Resources:
         )
         return self._shown(request, where.kind, obj, warnings=warnings)
 
-    async def _put(self, request: Request, where: Target, query: dict[str, str], warnings: list[str]) -> Callable[[Obj], Obj]:
+    async def _put(
+        self, request: Request, where: Target, query: dict[str, str], warnings: list[str]
+    ) -> Callable[[Obj], Obj]:
         obj, said = await self._body(request, where.kind, query)
         warnings += said
         return lambda _: obj
 
-    async def _patched(self, request: Request, where: Target, query: dict[str, str], warnings: list[str]) -> Callable[[Obj], Obj]:
+    async def _patched(
+        self, request: Request, where: Target, query: dict[str, str], warnings: list[str]
+    ) -> Callable[[Obj], Obj]:
         kind = media_type(request.headers.get("content-type", ""))
         if kind not in PATCHES:
             accepted = ", ".join(PATCHES)
-            raise UnsupportedMediaType(f"the body of the request was in an unknown format - accepted media types include: {accepted}")
+            raise UnsupportedMediaType(
+                f"the body of the request was in an unknown format - accepted media types include: {accepted}"
+            )
         body = await request.body()
         wish = read_object(body, "application/json")
 
         def change(obj: Obj) -> Obj:
-            changed, said = checked(PATCHES[kind](obj, wish, where.kind.definition), where.kind, b"", query.get("fieldValidation", "Warn"))
+            changed, said = checked(
+                PATCHES[kind](obj, wish, where.kind.definition), where.kind, b"", query.get("fieldValidation", "Warn")
+            )
             warnings.extend(said)
             return changed
 
@@ -105,9 +123,18 @@ class Resources:
     async def _delete(self, request: Request, where: Target, query: dict[str, str]) -> Response:
         options = await _delete_options(request, query)
         obj, gone = self._verbs.delete(where.kind, where.name, where.namespace, options)
-        if not gone or where.kind.kind in ("Pod", "Service", "Namespace"):  # pkg/registry: these return the object itself
+        if not gone or where.kind.kind in (
+            "Pod",
+            "Service",
+            "Namespace",
+        ):  # pkg/registry: these return the object itself
             return self._shown(request, where.kind, obj)
-        details = {"name": where.name, "group": where.kind.group, "kind": where.kind.plural, "uid": obj["metadata"]["uid"]}
+        details = {
+            "name": where.name,
+            "group": where.kind.group,
+            "kind": where.kind.plural,
+            "uid": obj["metadata"]["uid"],
+        }
         return _answer({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success",
                         "details": {k: v for k, v in details.items() if v}})  # fmt: skip
 
@@ -117,7 +144,9 @@ class Resources:
         kind = where.kind
         if request.method == "GET":
             allowed(kind, "list")
-            return self._watch(where, query, request) if query_flag(query, "watch") else self._list(request, where, query)
+            return (
+                self._watch(where, query, request) if query_flag(query, "watch") else self._list(request, where, query)
+            )
         if request.method == "DELETE":
             allowed(kind, "deletecollection")
             options = await _delete_options(request, query)
@@ -143,7 +172,7 @@ class Resources:
         return _answer(self._as_list(where.kind, found, meta))
 
     @staticmethod
-    def _as_list(kind: Kind, found: list[Obj], meta: Obj) -> Obj:
+    def _as_list(kind: Kind, found: Sequence[Obj], meta: Obj) -> Obj:
         items = [{k: v for k, v in obj.items() if k not in ("apiVersion", "kind")} for obj in found]
         return {"kind": f"{kind.kind}List", "apiVersion": kind.api_version, "metadata": meta, "items": items}
 
@@ -180,7 +209,9 @@ class Resources:
             return await self._scale(request, where, query)
         if where.subresource == "binding" and request.method == "POST":
             self._verbs.bind(where.namespace, where.name, read_object(await request.body(), _content(request)))
-            return _answer({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}, 201)
+            return _answer(
+                {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}, 201
+            )
         if request.method == "GET" and where.subresource == "status":
             return self._shown(request, where.kind, self._verbs.get(where.kind, where.name, where.namespace))
         if request.method in ("PUT", "PATCH") and where.subresource in ("status", "finalize"):
@@ -190,11 +221,15 @@ class Resources:
     async def _scale(self, request: Request, where: Target, query: dict[str, str]) -> Response:
         obj = self._verbs.get(where.kind, where.name, where.namespace)
         if request.method != "GET":
-            wish = read_object(await request.body(), _content(request) if request.method == "PUT" else "application/json")
+            wish = read_object(
+                await request.body(), _content(request) if request.method == "PUT" else "application/json"
+            )
             how = PATCHES.get(media_type(_content(request)))
             if request.method == "PATCH" and how is None:
                 raise UnsupportedMediaType("a scale is patched with JSON, merge or strategic merge patch")
-            change = scale.change(where.kind, wish if request.method == "PUT" else how and how(scale.of(obj), wish, scale.DEFINITION))
+            change = scale.change(
+                where.kind, wish if request.method == "PUT" else how and how(scale.of(obj), wish, scale.DEFINITION)
+            )
             obj = self._verbs.update(where.kind, where.name, where.namespace, change, dry_run=_dry_run(query))
         return _answer(scale.of(obj))
 
@@ -212,42 +247,18 @@ class Resources:
         raw = b"" if "protobuf" in content else body
         return checked(obj, kind, raw, query.get("fieldValidation") or "Warn")
 
-    def _shown(self, request: Request, kind: Kind, obj: Obj, code: int = 200, warnings: list[str] | None = None) -> Response:
+    def _shown(
+        self, request: Request, kind: Kind, obj: Obj, code: int = 200, warnings: list[str] | None = None
+    ) -> Response:
         if table_version(request.headers.get("accept", "")) and request.method == "GET":
             meta = {"resourceVersion": obj["metadata"]["resourceVersion"]}
             include = request.query_params.get("includeObject") or "Metadata"
             return _answer(table(kind.kind, [obj], self._verbs.clock.time(), meta=meta, include=include))
         response = _answer(obj, code)
         for warning in warnings or []:
-            escaped = warning.replace("\\", "\\\\").replace('"', '\\"')
+            escaped = " ".join(warning.split()).replace("\\", "\\\\").replace('"', '\\"')
             response.headers.append("Warning", f'299 - "{escaped}"')
         return response
-
-
-def page(found: list[Obj], limit: int, token: str, oldest: int) -> tuple[list[Obj], Obj]:
-    """One chunk of a list, and the metadata that leads to the next. Raises Gone for a token too old, BadRequest."""
-    start = 0
-    if token:
-        try:
-            after = decode(base64.urlsafe_b64decode(token.encode()))
-            revision, last = after["rv"], tuple(after["start"])
-        except (ValueError, KeyError, TypeError):
-            raise BadRequest(f"continue key is not valid: {token!r}") from None
-        if revision < oldest:
-            raise Gone("The provided continue parameter is too old to display a consistent list result. You can start "
-                       "a new list without the continue parameter.")  # fmt: skip
-        start = sum(_place(obj) <= last for obj in found)
-    chunk = found[start : start + limit]
-    left = len(found) - start - len(chunk)
-    if left <= 0:
-        return chunk, {}
-    newest = max(int(obj["metadata"]["resourceVersion"]) for obj in found)
-    follow = base64.urlsafe_b64encode(encode({"rv": newest, "start": _place(chunk[-1])})).decode()
-    return chunk, {"continue": follow, "remainingItemCount": left}
-
-
-def _place(obj: Obj) -> tuple[str, str]:
-    return obj["metadata"].get("namespace", ""), obj["metadata"]["name"]
 
 
 def digest(body: bytes) -> str:

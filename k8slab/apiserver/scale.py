@@ -1,10 +1,14 @@
-"""The `scale` subresource: a workload's number of replicas, in a form that is the same for every kind (autoscaling/v1)."""
+"""The `scale` subresource: a workload's number of replicas in one form for every kind (autoscaling/v1).
+
+`resources.py` answers with it; writing one is an update of the workload behind it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+from k8slab.api import typed
 from k8slab.api.errors import BadRequest, Conflict
 from k8slab.api.kinds import Kind
 from k8slab.api.objects import Obj
@@ -17,7 +21,10 @@ _COPIED = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
 def of(obj: Obj) -> Obj:
     """The Scale of a workload."""
     meta = {field: obj["metadata"][field] for field in _COPIED if field in obj["metadata"]}
-    status = {"replicas": (obj.get("status") or {}).get("replicas", 0), "selector": format_selector(obj["spec"].get("selector") or {})}
+    status = {
+        "replicas": (obj.get("status") or {}).get("replicas", 0),
+        "selector": format_selector(obj["spec"].get("selector") or {}),
+    }
     wish = {"replicas": obj["spec"].get("replicas", 0)}
     if not wish["replicas"]:
         wish = {}  # omitempty
@@ -26,15 +33,16 @@ def of(obj: Obj) -> Obj:
 
 def change(kind: Kind, wished: Any) -> Callable[[Obj], Obj]:
     """What a written Scale does to its workload. Raises BadRequest, Conflict."""
-    replicas = ((wished or {}).get("spec") or {}).get("replicas", 0) if isinstance(wished, dict) else None
-    if not isinstance(replicas, int) or isinstance(replicas, bool):
-        raise BadRequest(f'Scale in version "v1" cannot be handled as a Scale: spec.replicas must be a whole number, not {replicas!r}')
+    findings = typed.check(wished, DEFINITION)
+    if findings.type_error:
+        raise BadRequest(f'Scale in version "v1" cannot be handled as a Scale: {findings.type_error}')
+    scale = findings.pruned
 
     def apply(obj: Obj) -> Obj:
-        version = (wished.get("metadata") or {}).get("resourceVersion")
+        version = (scale.get("metadata") or {}).get("resourceVersion")
         if version not in (None, "", obj["metadata"]["resourceVersion"]):
             raise Conflict.of(kind.group, kind.plural, obj["metadata"]["name"])
-        obj["spec"]["replicas"] = replicas
+        obj["spec"]["replicas"] = (scale.get("spec") or {}).get("replicas", 0)
         return obj
 
     return apply

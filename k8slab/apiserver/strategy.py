@@ -39,7 +39,9 @@ class PodStrategy(Strategy):
         tolerations = spec.setdefault("tolerations", [])
         for trouble in ("not-ready", "unreachable"):
             key = f"node.kubernetes.io/{trouble}"
-            if not any(t.get("key") in (key, None, "") and t.get("effect") in ("NoExecute", None, "") for t in tolerations):
+            if not any(
+                t.get("key") in (key, None, "") and t.get("effect") in ("NoExecute", None, "") for t in tolerations
+            ):
                 tolerations.append(
                     {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": TOLERATED_SECONDS}
                 )
@@ -96,7 +98,11 @@ class ServiceStrategy(Strategy):
                     spec[field] = before[field]
         if spec.get("clusterIP") != before.get("clusterIP") and spec.get("clusterIPs") == before.get("clusterIPs"):
             spec["clusterIPs"] = [spec["clusterIP"]] if spec.get("clusterIP") else []
-        held = {(p.get("name"), p["port"], p.get("protocol")): p["nodePort"] for p in before.get("ports") or [] if "nodePort" in p}
+        held = {
+            (p.get("name"), p["port"], p.get("protocol")): p["nodePort"]
+            for p in before.get("ports") or []
+            if "nodePort" in p
+        }
         if spec.get("type") in ("NodePort", "LoadBalancer"):
             for port in spec.get("ports") or []:
                 if key := held.get((port.get("name"), port.get("port"), port.get("protocol"))):

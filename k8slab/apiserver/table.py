@@ -29,7 +29,13 @@ class Column:
     priority: int = 0
 
     def header(self) -> Obj:
-        return {"name": self.name, "type": self.type, "format": self.format, "description": "", "priority": self.priority}
+        return {
+            "name": self.name,
+            "type": self.type,
+            "format": self.format,
+            "description": "",
+            "priority": self.priority,
+        }
 
 
 def human_duration(seconds: float) -> str:
@@ -41,9 +47,14 @@ def human_duration(seconds: float) -> str:
     if s < 2 * minute:
         return f"{s}s"
     for end, big, small, names in (
-        (10 * minute, minute, 1, "ms"), (3 * hour, minute, 0, "m"), (8 * hour, hour, minute, "hm"), (2 * day, hour, 0, "h"),
-        (8 * day, day, hour, "dh"), (2 * year, day, 0, "d"), (8 * year, year, day, "yd"),
-    ):  # fmt: skip
+        (10 * minute, minute, 1, "ms"),
+        (3 * hour, minute, 0, "m"),
+        (8 * hour, hour, minute, "hm"),
+        (2 * day, hour, 0, "h"),
+        (8 * day, day, hour, "dh"),
+        (2 * year, day, 0, "d"),
+        (8 * year, year, day, "yd"),
+    ):
         if s < end:
             rest = (s % big) // small if small else 0
             return f"{s // big}{names[0]}" + (f"{rest}{names[1]}" if rest else "")
@@ -133,7 +144,9 @@ def _external_ip(service: Obj, now: float) -> str:
 def _service_ports(service: Obj, now: float) -> str:
     ports = service["spec"].get("ports") or []
     shown = (
-        f"{p['port']}:{p['nodePort']}/{p.get('protocol', 'TCP')}" if p.get("nodePort") else f"{p['port']}/{p.get('protocol', 'TCP')}"
+        f"{p['port']}:{p['nodePort']}/{p.get('protocol', 'TCP')}"
+        if p.get("nodePort")
+        else f"{p['port']}/{p.get('protocol', 'TCP')}"
         for p in ports
     )
     return ",".join(shown) or "<none>"
@@ -141,7 +154,7 @@ def _service_ports(service: Obj, now: float) -> str:
 
 def _endpoints(obj: Obj, now: float) -> str:
     """The ready addresses, each with each port, the first three (formatEndpoints)."""
-    shown = []
+    shown: list[str] = []
     for subset in obj.get("subsets") or []:
         addresses = [a["ip"] for a in subset.get("addresses") or []]
         ports = subset.get("ports") or []
@@ -150,7 +163,9 @@ def _endpoints(obj: Obj, now: float) -> str:
 
 
 def _slice_ports(obj: Obj, now: float) -> str:
-    return limited(str(port["port"]) if port.get("port") else "*" for port in obj.get("ports") or []).replace("<none>", "<unset>")
+    return limited(str(port["port"]) if port.get("port") else "*" for port in obj.get("ports") or []).replace(
+        "<none>", "<unset>"
+    )
 
 
 def _slice_addresses(obj: Obj, now: float) -> str:
@@ -163,7 +178,7 @@ def _slice_addresses(obj: Obj, now: float) -> str:
 
 def _node_status(node: Obj, now: float) -> str:
     ready = condition(node, "Ready")
-    words = ["Unknown" if ready is None or ready["status"] == "Unknown" and not ready.get("type") else
+    words = ["Unknown" if ready is None or (ready["status"] == "Unknown" and not ready.get("type")) else
              "Ready" if ready["status"] == "True" else "NotReady"]  # fmt: skip
     if (node.get("spec") or {}).get("unschedulable"):
         words.append("SchedulingDisabled")
@@ -195,7 +210,9 @@ def _info(field: str) -> Callable[[Obj, float], str]:
 
 def _event_object(event: Obj, now: float) -> str:
     about = event["involvedObject"]
-    return f"{about.get('kind', '').lower()}/{about['name']}" if about.get("name") else str(about.get("kind", "")).lower()
+    return (
+        f"{about.get('kind', '').lower()}/{about['name']}" if about.get("name") else str(about.get("kind", "")).lower()
+    )
 
 
 def _event_source(event: Obj, now: float) -> str:
@@ -218,56 +235,93 @@ def _first_seen(event: Obj, now: float) -> str:
 COLUMNS: dict[str, tuple[Column, ...]] = {
     "ConfigMap": (NAME, Column("Data", lambda o, _: len(o.get("data") or {}) + len(o.get("binaryData") or {})), AGE),
     "Deployment": (
-        NAME, Column("Ready", _deployment_ready), Column("Up-to-date", _at("status", "updatedReplicas")),
-        Column("Available", _at("status", "availableReplicas")), AGE, *WORKLOAD,
+        NAME,
+        Column("Ready", _deployment_ready),
+        Column("Up-to-date", _at("status", "updatedReplicas")),
+        Column("Available", _at("status", "availableReplicas")),
+        AGE,
+        *WORKLOAD,
     ),
     "EndpointSlice": (
-        NAME, Column("AddressType", _at("addressType", default="")), Column("Ports", _slice_ports),
-        Column("Endpoints", _slice_addresses), AGE,
+        NAME,
+        Column("AddressType", _at("addressType", default="")),
+        Column("Ports", _slice_ports),
+        Column("Endpoints", _slice_addresses),
+        AGE,
     ),
     "Endpoints": (NAME, Column("Endpoints", _endpoints), AGE),
     "Event": (
-        Column("Last Seen", _last_seen), Column("Type", _at("type", default="")), Column("Reason", _at("reason", default="")),
-        Column("Object", _event_object), Column("Subobject", _at("involvedObject", "fieldPath", default=""), priority=1),
-        Column("Source", _event_source, priority=1), Column("Message", lambda e, _: str(e.get("message", "")).strip()),
-        Column("First Seen", _first_seen, priority=1), Column("Count", _at("count", default=1), priority=1),
+        Column("Last Seen", _last_seen),
+        Column("Type", _at("type", default="")),
+        Column("Reason", _at("reason", default="")),
+        Column("Object", _event_object),
+        Column("Subobject", _at("involvedObject", "fieldPath", default=""), priority=1),
+        Column("Source", _event_source, priority=1),
+        Column("Message", lambda e, _: str(e.get("message", "")).strip()),
+        Column("First Seen", _first_seen, priority=1),
+        Column("Count", _at("count", default=1), priority=1),
         Column("Name", _name, format="name", priority=1),
     ),
     "Lease": (NAME, Column("Holder", _at("spec", "holderIdentity", default="")), AGE),
     "Namespace": (NAME, Column("Status", _at("status", "phase", default="")), AGE),
     "Node": (
-        NAME, Column("Status", _node_status), Column("Roles", _node_roles), AGE, Column("Version", _at("status", "nodeInfo",
-        "kubeletVersion", default="")), Column("Internal-IP", _node_address("InternalIP"), priority=1),
-        Column("External-IP", _node_address("ExternalIP"), priority=1), Column("OS-Image", _info("osImage"), priority=1),
+        NAME,
+        Column("Status", _node_status),
+        Column("Roles", _node_roles),
+        AGE,
+        Column("Version", _at("status", "nodeInfo", "kubeletVersion", default="")),
+        Column("Internal-IP", _node_address("InternalIP"), priority=1),
+        Column("External-IP", _node_address("ExternalIP"), priority=1),
+        Column("OS-Image", _info("osImage"), priority=1),
         Column("Kernel-Version", _info("kernelVersion"), priority=1),
         Column("Container-Runtime", _info("containerRuntimeVersion"), priority=1),
     ),
     "Pod": (
-        NAME, Column("Ready", lambda p, _: pod_ready(p)), Column("Status", lambda p, _: pod_status(p)),
-        Column("Restarts", lambda p, now: pod_restarts(p, lambda t: since(t, now))), AGE,
+        NAME,
+        Column("Ready", lambda p, _: pod_ready(p)),
+        Column("Status", lambda p, _: pod_status(p)),
+        Column("Restarts", lambda p, now: pod_restarts(p, lambda t: since(t, now))),
+        AGE,
         Column("IP", _at("status", "podIP", default="<none>"), priority=1),
         Column("Node", _at("spec", "nodeName", default="<none>"), priority=1),
         Column("Nominated Node", _at("status", "nominatedNodeName", default="<none>"), priority=1),
         Column("Readiness Gates", _readiness_gates, priority=1),
     ),
     "ReplicaSet": (
-        NAME, Column("Desired", _at("spec", "replicas"), type="integer"), Column("Current", _at("status", "replicas"), type="integer"),
-        Column("Ready", _at("status", "readyReplicas"), type="integer"), AGE, *WORKLOAD,
+        NAME,
+        Column("Desired", _at("spec", "replicas"), type="integer"),
+        Column("Current", _at("status", "replicas"), type="integer"),
+        Column("Ready", _at("status", "readyReplicas"), type="integer"),
+        AGE,
+        *WORKLOAD,
     ),
     "Service": (
-        NAME, Column("Type", _at("spec", "type", default="")), Column("Cluster-IP", _at("spec", "clusterIP", default="<none>")),
-        Column("External-IP", _external_ip), Column("Port(s)", _service_ports), AGE, Column("Selector", _selector, priority=1),
+        NAME,
+        Column("Type", _at("spec", "type", default="")),
+        Column("Cluster-IP", _at("spec", "clusterIP", default="<none>")),
+        Column("External-IP", _external_ip),
+        Column("Port(s)", _service_ports),
+        AGE,
+        Column("Selector", _selector, priority=1),
     ),
-}  # fmt: skip
+}
 DEFAULT = (NAME, Column("Created At", _at("metadata", "creationTimestamp", default=""), format="date"))
 
 
-def table(kind: str, objects: Iterable[Obj], now: float, *, meta: Obj, include: str = "Metadata", headers: bool = True) -> Obj:
+def table(
+    kind: str, objects: Iterable[Obj], now: float, *, meta: Obj, include: str = "Metadata", headers: bool = True
+) -> Obj:
     """A Table of the objects; `include` says what rides along in each row: Metadata, Object or None."""
     columns = COLUMNS.get(kind, DEFAULT)
     rows = [{"cells": [column.cell(obj, now) for column in columns], **_rider(obj, include)} for obj in objects]
     definitions = [column.header() for column in columns] if headers else None
-    return {"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": meta, "columnDefinitions": definitions, "rows": rows}
+    return {
+        "kind": "Table",
+        "apiVersion": "meta.k8s.io/v1",
+        "metadata": meta,
+        "columnDefinitions": definitions,
+        "rows": rows,
+    }
 
 
 def _rider(obj: Obj, include: str) -> Obj:
@@ -276,5 +330,3 @@ def _rider(obj: Obj, include: str) -> Obj:
     if include == "Object":
         return {"object": obj}
     return {"object": {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": obj["metadata"]}}
-
-

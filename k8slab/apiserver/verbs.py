@@ -8,12 +8,22 @@ one go on the event loop, so two writes never interleave.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from k8slab.api.defaults import apply_defaults
-from k8slab.api.errors import AlreadyExists, ApiError, BadRequest, Cause, Conflict, Forbidden, Invalid, MethodNotAllowed, NotFound
+from k8slab.api.errors import (
+    AlreadyExists,
+    ApiError,
+    BadRequest,
+    Cause,
+    Conflict,
+    Forbidden,
+    Invalid,
+    MethodNotAllowed,
+    NotFound,
+)
 from k8slab.api.kinds import KINDS, Kind
 from k8slab.api.objects import Key, Obj, copy, is_terminating, random_suffix
 from k8slab.api.validation import validate
@@ -25,7 +35,15 @@ from k8slab.apiserver.strategy import Strategy, strategies
 from k8slab.clock import Clock
 from k8slab.store.base import Exists, Full, Missing, Stale, Store
 
-SERVER_OWNED = ("uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds", "namespace", "name")
+SERVER_OWNED = (
+    "uid",
+    "creationTimestamp",
+    "generation",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "namespace",
+    "name",
+)
 NAME_TRIES = 8  # a generated name that is taken is drawn again (KEP-4420)
 
 
@@ -68,7 +86,13 @@ class Verbs:
         meta = self._address(kind, obj, namespace)
         self._require_namespace(kind, meta)
         generate = not meta.get("name") and meta.get("generateName")
-        for unwanted in ("resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "managedFields"):
+        for unwanted in (
+            "resourceVersion",
+            "deletionTimestamp",
+            "deletionGracePeriodSeconds",
+            "selfLink",
+            "managedFields",
+        ):
             meta.pop(unwanted, None)
         meta |= {"uid": str(uuid.uuid4()), "creationTimestamp": self.clock.timestamp()}
         if kind.generation:
@@ -83,14 +107,23 @@ class Verbs:
                 causes = self._strategy(kind).create(obj)
                 self._refuse(kind, obj, causes + validate(obj))
             try:
-                return self._store(kind, lambda: self.store.create(kind.resource, self._key(kind, obj), obj), obj, dry_run)
+                return self._store(
+                    kind, lambda: self.store.create(kind.resource, self._key(kind, obj), obj), obj, dry_run
+                )
             except Exists:
                 if not generate:
                     break
         raise AlreadyExists.of(kind.group, kind.plural, meta["name"])
 
     def update(
-        self, kind: Kind, name: str, namespace: str, change: Callable[[Obj], Obj], *, subresource: str = "", dry_run: bool = False
+        self,
+        kind: Kind,
+        name: str,
+        namespace: str,
+        change: Callable[[Obj], Obj],
+        *,
+        subresource: str = "",
+        dry_run: bool = False,
     ) -> Obj:
         """Change an object: `change` gets a copy of the current one and returns the wished one.
 
@@ -114,7 +147,9 @@ class Verbs:
             return self._store(kind, lambda: self.store.delete(kind.resource, key), obj, dry_run)
         return self._store(kind, lambda: self.store.update(kind.resource, key, obj), obj, dry_run)
 
-    def delete(self, kind: Kind, name: str, namespace: str = "", options: DeleteOptions | None = None) -> tuple[Obj, bool]:
+    def delete(
+        self, kind: Kind, name: str, namespace: str = "", options: DeleteOptions | None = None
+    ) -> tuple[Obj, bool]:
         """Ask for an object's deletion: the object as it is now, and whether it is gone already.
 
         Raises NotFound, and Conflict when a precondition does not hold.
@@ -132,19 +167,21 @@ class Verbs:
 
     def delete_collection(
         self, kind: Kind, namespace: str, selection: Selection, options: DeleteOptions
-    ) -> list[Obj]:
+    ) -> Sequence[Obj]:
         """Delete all that the selection lets through, each by its own rules."""
         found = self.list(kind, namespace, selection)
         for obj in found:
             self.delete(kind, obj["metadata"]["name"], obj["metadata"].get("namespace", ""), options)
         return found
 
-    def remove(self, kind: Kind, name: str, namespace: str, *, grace: int | None, propagation: str | None, uid: str) -> None:
+    def remove(
+        self, kind: Kind, name: str, namespace: str, *, grace: int | None, propagation: str | None, uid: str
+    ) -> None:
         """`delete` as the parts inside call it."""
         self.delete(kind, name, namespace, DeleteOptions(grace, propagation, uid))
 
     def subscribe(self, fed: Callable[[str, Obj | None, Obj | None], None]) -> None:
-        """Tell of every write, inside it: the kind, the object before (None: it is new) and after (None: it is gone)."""
+        """Tell of every write, inside it: the kind, the object before (None: new) and after (None: gone)."""
         kinds = {kind.resource: kind.kind for kind in KINDS.values()}
         self.store.subscribe(
             lambda event: fed(kinds[event.resource], event.before, None if event.type == "DELETED" else event.after)
@@ -163,9 +200,13 @@ class Verbs:
             if wrong := binding.get("metadata", {}).get("uid"):
                 DeleteOptions(uid=wrong).check(pods, pod)
             if pod["spec"].get("nodeName"):
-                raise Conflict.of("", "pods/binding", name, f'pod {name} is already assigned to node "{pod["spec"]["nodeName"]}"')
+                raise Conflict.of(
+                    "", "pods/binding", name, f'pod {name} is already assigned to node "{pod["spec"]["nodeName"]}"'
+                )
             if is_terminating(pod):
-                raise Conflict.of("", "pods/binding", name, f"pod {name} is being deleted, cannot be assigned to a host")
+                raise Conflict.of(
+                    "", "pods/binding", name, f"pod {name} is being deleted, cannot be assigned to a host"
+                )
             pod["spec"]["nodeName"] = target
             return pod
 
@@ -173,7 +214,10 @@ class Verbs:
         now = self.clock.timestamp()
         scheduled = {"type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": now}
         others = [c for c in pod["status"].get("conditions") or [] if c["type"] != "PodScheduled"]
-        pod["status"]["conditions"] = [*others, scheduled | {"observedGeneration": pod["metadata"].get("generation", 1)}]
+        pod["status"]["conditions"] = [
+            *others,
+            scheduled | {"observedGeneration": pod["metadata"].get("generation", 1)},
+        ]
         self._store(pods, lambda: self.store.update(pods.resource, Key(namespace, name), pod), pod, False)
 
     # ---- the steps of a write -----------------------------------------------------------------------------------
@@ -197,7 +241,9 @@ class Verbs:
             meta = obj["metadata"] = {}
         if kind.namespaced:
             if meta.setdefault("namespace", namespace) not in (namespace, ""):
-                raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
+                raise BadRequest(
+                    "the namespace of the provided object does not match the namespace sent on the request"
+                )
             meta["namespace"] = namespace
         else:
             meta.pop("namespace", None)
@@ -246,7 +292,7 @@ class Verbs:
             return not (obj.get("spec") or {}).get("finalizers")
         return not obj["metadata"].get("deletionGracePeriodSeconds")
 
-    def _refuse(self, kind: Kind, obj: Obj, causes: list[Cause]) -> None:
+    def _refuse(self, kind: Kind, obj: Obj, causes: Sequence[Cause]) -> None:
         if causes:
             raise Invalid.of(kind.group, kind.kind, obj["metadata"].get("name", ""), causes)
 

@@ -7,7 +7,7 @@ Called by `app.py`. An object that leaves the selection is told as DELETED, one 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from random import uniform
 
@@ -70,7 +70,9 @@ async def lines(
                 if request.selection.matches(obj):
                     yield _line("ADDED", encode(form(obj) if form else obj))
             if request.mark_initial_end:
-                yield _line("BOOKMARK", encode(_bookmark(request.kind, store.revision, {INITIAL_EVENTS_END: "true"}, form)))
+                yield _line(
+                    "BOOKMARK", encode(_bookmark(request.kind, store.revision, {INITIAL_EVENTS_END: "true"}, form))
+                )
         async for event in _until(watch.__anext__, store, clock, request):
             if event is None:
                 yield _line("BOOKMARK", encode(_bookmark(request.kind, store.revision, {}, form)))
@@ -83,15 +85,15 @@ async def lines(
 
 
 async def _until(
-    following: Callable[[], object], store: Store, clock: Clock, request: WatchRequest
+    following: Callable[[], Awaitable[Event]], store: Store, clock: Clock, request: WatchRequest
 ) -> AsyncIterator[Event | None]:
     """Events until the client's time is up; None now and then, when a bookmark is due."""
     timeout = request.timeout or uniform(1800, 3600)  # as a real server does: min-request-timeout, with a spread
     end = clock.monotonic() + timeout
-    pending: asyncio.Task[Event] | None = None
+    pending: asyncio.Future[Event] | None = None
     try:
         while (left := end - clock.monotonic()) > 0:
-            pending = pending or asyncio.ensure_future(following())  # type: ignore[arg-type]
+            pending = pending or asyncio.ensure_future(following())
             patience = min(left, BOOKMARK_EVERY) if request.bookmarks else left
             done, _ = await asyncio.wait((pending,), timeout=patience)
             if not done:

@@ -1,0 +1,1 @@
+"""How the parts inside, and the lessons outside, speak to the API."""

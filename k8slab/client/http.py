@@ -6,7 +6,7 @@ Works on any Kubernetes cluster. `kubeconfig.py` says where it is, `follow.py` w
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from k8slab.api.objects import Obj, decode, encode
 from k8slab.client import kubeconfig
 from k8slab.client.follow import Follow, Snapshot
 from k8slab.client.resources import Resource, Resources
-from k8slab.client.threeway import LAST_APPLIED, applied, three_way_patch
+from k8slab.client.threeway import applied, three_way_patch
 from k8slab.settings import LabError
 
 PAGE = 500  # objects a list asks for at a time
@@ -97,7 +97,7 @@ class HttpClient:
         return new
 
     def patch(
-        self, kind: str, name: str, namespace: str, patch: Any, *, form: str = "merge", subresource: str = ""
+        self, kind: str, name: str, namespace: str, patch: Any, subresource: str = "", *, form: str = "merge"
     ) -> Obj:
         """Patch it; `form` is json, merge or strategic."""
         path = self.resources.find(kind).path(namespace, name, subresource)
@@ -128,21 +128,28 @@ class HttpClient:
         same = new["metadata"]["resourceVersion"] == current["metadata"]["resourceVersion"]
         return "unchanged" if same else "configured"
 
-    def logs(self, pod: str, namespace: str, *, container: str = "", tail: int | None = None, previous: bool = False) -> str:
-        """What a container has written so far."""
-        asked = {"container": container, "tailLines": "" if tail is None else str(tail), "previous": previous and "true"}
-        params = {key: str(value) for key, value in asked.items() if value}
-        text: str = self.request("GET", self._path("Pod", namespace, pod, "log"), params=params, text=True)
+    def logs(
+        self, name: str, namespace: str = "", *, container: str = "", tail: int | None = None, previous: bool = False
+    ) -> str:
+        """What a pod's container has written so far."""
+        asked = {"container": container, "tailLines": "" if tail is None else str(tail), "previous": "true" * previous}
+        params = {key: value for key, value in asked.items() if value}
+        path = self._path("Pod", namespace or self.cluster.namespace, name, "log")
+        text: str = self.request("GET", path, params=params, text=True)
         return text
 
-    def follow(self, kinds: tuple[str, ...], changed: Callable[[Snapshot], None], namespace: str = "") -> Follow:
-        """Call `changed` with all objects of these kinds, now and after every change, on one thread, until closed.
+    def post(self, path: str, body: Obj) -> Any:
+        """Ask for something beside the objects, such as a lab's `/k8slab/crash`."""
+        return self.request("POST", path, body=body)
+
+    def follow(self, kinds: Sequence[str], on_change: Callable[[Snapshot], None], namespace: str = "") -> Follow:
+        """Call `on_change` with all objects of these kinds, now and after every change, on one thread, until closed.
 
         The Snapshot maps each kind to its objects, which are shared: never change one. A cluster that does not answer
         is tried again quietly; `Follow.problem` says so meanwhile.
         """
         paths = {kind: self.resources.find(kind) for kind in kinds}
-        follow = Follow(self.cluster, paths, changed, namespace)
+        follow = Follow(self.cluster, paths, on_change, namespace)
         self._follows = [*(other for other in self._follows if not other.closed), follow]
         return follow
 
@@ -157,29 +164,33 @@ class HttpClient:
         params: Mapping[str, str] | None = None,
         content_type: str = "application/json",
         text: bool = False,
-        seconds: float = SECONDS,
     ) -> Any:
-        """Send a request and return its JSON (or its text). Raises the ApiError the cluster answered, or Unreachable."""
+        """Send a request; its answer's JSON (or text). Raises the ApiError the cluster answered, or Unreachable."""
         content = None if body is None else encode(body)
-        headers = {"Content-Type": content_type} if content is not None else {}
-        for attempt in (1, 2):
-            http = self._http
-            try:
-                answer = http.request(method, path, params=params, content=content, headers=headers, timeout=seconds)
-                break
-            except httpx.TransportError as error:
-                # Nothing was sent over a connection that could not be made; what reads may be repeated as well.
-                if attempt == 2 or not (self._moved(http) or (method == "GET" and _was_cut(error))):
-                    raise self._unreachable(error) from error
+        headers = {} if content is None else {"Content-Type": content_type}
+        answer = self.send(method, path, params=params, content=content, headers=headers)
         if answer.is_error:
             raise _error(answer)
         return answer.text if text else decode(answer.content)
+
+    def send(self, method: str, path: str, **asked: Any) -> httpx.Response:
+        """Send a request; whatever is answered. Raises Unreachable."""
+        for attempt in (1, 2):
+            http = self._http
+            try:
+                return http.request(method, path, **asked)
+            except httpx.TransportError as error:
+                # Nothing was sent over a connection that could not be made; what only reads may be repeated as well.
+                if attempt == 2 or not (self._moved(http) or (method == "GET" and _was_cut(error))):
+                    raise self._unreachable(error) from error
+        raise AssertionError("the second attempt returns or raises")
 
     def _connect(self) -> httpx.Client:
         return httpx.Client(
             base_url=self.cluster.server,
             verify=self.cluster.ssl_context(),
             headers={"User-Agent": "k8slab", "Accept": "application/json", **self.cluster.headers()},
+            timeout=SECONDS,
             trust_env=False,  # a proxy for the web is not the way to a lab on this machine
         )
 
@@ -231,6 +242,3 @@ def _error(answer: httpx.Response) -> ApiError:
     error = ApiError(f"{answer.status_code} {answer.reason_phrase}: {answer.text[:200]}")
     error.code = answer.status_code
     return error
-
-
-__all__ = ["LAST_APPLIED", "Follow", "HttpClient", "Snapshot", "Unreachable"]

@@ -1,0 +1,1 @@
+"""One file a controller: key, read, compare, act, status."""

@@ -41,7 +41,7 @@ class Controller(Generic[K]):
         raise NotImplementedError
 
     async def reconcile(self, key: K) -> float | None:
-        """Read the state, never the event; compare; act. Returns in how many Kubernetes seconds to look again, if ever."""
+        """Read the state, never the event; compare; act. Returns in how many Kubernetes seconds to look again."""
         raise NotImplementedError
 
     async def run(self) -> None:
@@ -104,6 +104,6 @@ def is_namespace_ending(error: ApiError) -> bool:
 
 
 def drop_empty(status: Mapping[str, Any], keep: Iterable[str] = ()) -> Obj:
-    """The status as Go writes it: a field marked `omitempty` is left out when zero; those to `keep` are not so marked."""
+    """The status as Go writes it: fields marked `omitempty` are left out when zero; those to `keep` are not."""
     kept = set(keep)
     return {name: value for name, value in status.items() if name in kept or value not in (0, None, "", [])}

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from k8slab.api.errors import Conflict, NotFound
 from k8slab.api.objects import Key, Obj, controller_of, controller_ref, is_terminating, key_of, labels_of
-from k8slab.api.selectors import Selector, from_object
+from k8slab.api.selectors import LabelSelector, from_object
 from k8slab.client.base import Client
 
 
@@ -30,12 +30,12 @@ def claim(client: Client, owner: Obj, kind: str) -> list[Obj]:
     return list(informer.by("owner", uid))
 
 
-def selector_of(owner: Obj) -> Selector:
+def selector_of(owner: Obj) -> LabelSelector:
     """The labels of what it makes."""
     return from_object(owner["spec"].get("selector"))
 
 
-def is_adoptable(obj: Obj, owner: Obj, selector: Selector) -> bool:
+def is_adoptable(obj: Obj, owner: Obj, selector: LabelSelector) -> bool:
     """Whether `owner` may take over this object that nobody controls."""
     return (
         obj["metadata"].get("namespace", "") == owner["metadata"].get("namespace", "")

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 from k8slab.api.objects import Obj, is_terminating
 from k8slab.kubelet.view import (
+    ERROR_SHOWN,
+    POD,
     View,
     crash_wait,
     deadline_left,
@@ -62,6 +64,7 @@ class Plan:
     start: list[Start] = field(default_factory=list)
     stop: list[Stop] = field(default_factory=list)
     wait: list[Wait] = field(default_factory=list)
+    back_off: list[Obj] = field(default_factory=list)  # containers whose failed pull now reads ImagePullBackOff
     remove: list[str] = field(default_factory=list)
     over: bool = False
     look: float | None = None  # Kubernetes seconds until something is due by itself
@@ -69,7 +72,7 @@ class Plan:
     @property
     def idle(self) -> bool:
         """Whether there is nothing to do but wait."""
-        return not (self.start or self.stop or self.remove or self.over)
+        return not (self.start or self.stop or self.remove or self.over or self.back_off)
 
     def look_in(self, seconds: float) -> None:
         """Look again in so many seconds, if not sooner."""
@@ -123,6 +126,10 @@ def _stop_one(view: View, plan: Plan, container: Obj, grace: float, message: str
 
 def _keep_running(view: View, plan: Plan) -> None:
     plan.sandbox = not view.address
+    note = view.notes.get(POD)
+    if note is not None and note.retry is not None and (held := note.retry.left(view.since)) > 0:
+        plan.look_in(held)
+        return
     if _initialize(view, plan):
         for container in main_containers(view.pod):
             _keep_one(view, plan, container)
@@ -161,5 +168,11 @@ def _keep_one(view: View, plan: Plan, container: Obj) -> None:
         plan.start.append(Start(container, view.attempts(name), state))
         return
     plan.look_in(max(held, crashed))
+    if note is not None and note.reason == "ErrImagePull" and note.retry is not None:
+        shown = view.since(note.retry.since)
+        if shown >= ERROR_SHOWN:
+            plan.back_off.append(container)
+        else:
+            plan.look_in(ERROR_SHOWN - shown)
     if state is not None and crashed > 0:
         plan.wait.append(Wait(container, state))

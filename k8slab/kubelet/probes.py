@@ -144,24 +144,24 @@ async def _exec(command: list[str], target: Target, timeout: float) -> Answer:
 class Count:
     """The answers of one probe, counted: it changes its mind only after so many of a kind in a row."""
 
-    __slots__ = ("failing", "result", "row")
+    __slots__ = ("_last", "result", "row")
 
     def __init__(self, result: bool) -> None:
-        self.result, self.failing, self.row = result, not result, 0
+        self.result, self.row = result, 0
+        self._last: bool | None = None
 
     def add(self, ok: bool, probe: Obj) -> bool:
         """Count one answer; whether the result has changed."""
-        self.row = self.row + 1 if self.failing is not ok else 1
-        self.failing = not ok
+        self.row = self.row + 1 if self._last is ok else 1
+        self._last = ok
         needed = probe.get("successThreshold", 1) if ok else probe.get("failureThreshold", 3)
-        changed = self.result is not ok and self.row >= needed
-        self.result = ok if changed else self.result
-        return changed
+        if self.result is ok or self.row < needed:
+            return False
+        self.result = ok
+        return True
 
 
 # --------------------------------------------------------------------------------------------- prober
-
-Said = Callable[[Kind, bool, str], None]  # a probe's result is (still) this; the words of a failure
 
 
 class Prober:
@@ -186,7 +186,7 @@ class Prober:
         self._counts = {kind: Count(kind == "liveness" or (kind == "readiness" and ready)) for kind in self._probes}
         self._cancel: dict[Kind, Callable[[], None]] = {}
         self._asking: dict[Kind, asyncio.Task[None]] = {}
-        self._hurry = EAGER
+        self._hurry = float("inf") if ready else EAGER  # real seconds until it is asked again
 
     def begin(self, running_for: float) -> None:
         """Start asking; the container has run for so many Kubernetes seconds."""
@@ -225,6 +225,7 @@ class Prober:
             self._changed(kind, False)
             return
         if changed:
+            self._hurry = float("inf")
             self._changed(kind, answer.ok)
         if kind == "startup" and count.result:
             self._begin_rest(0)
@@ -236,7 +237,7 @@ class Prober:
 
         Kubernetes allows it ("to make the Pod ready faster", probes, periodSeconds). Not counted, and not reported.
         """
-        if self._hurry * 2 > probe.get("periodSeconds", 10) / self._clock.speed or self._counts["readiness"].result:
+        if self._hurry * 2 > probe.get("periodSeconds", 10) / self._clock.speed:
             return False
         self._later("readiness", self._hurry * self._clock.speed)
         self._hurry *= 2

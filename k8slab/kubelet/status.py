@@ -232,4 +232,3 @@ def _ready(view: View, containers_ready: Obj) -> Obj:
             of = gate["conditionType"]
             said.append(f'the status of pod readiness gate "{of}" is not "True", but {found["status"]}')
     return _is(False, "ReadinessGatesNotReady", ", ".join(said)) if said else containers_ready
-

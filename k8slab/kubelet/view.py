@@ -19,6 +19,7 @@ PULL_FIRST, PULL_MOST = 10.0, 300.0
 MOUNT_FIRST, MOUNT_MOST = 0.5, 122.0  # pkg/volume/util/nestedpendingoperations: exponentialbackoff
 RETRY = 10.0  # what could not be configured or created is tried again after this long
 ERROR_SHOWN = 5.0  # ErrImagePull stays this long in the status before it reads ImagePullBackOff
+LOST = "The container could not be located when the pod was terminated"
 POD = ""  # the note about the pod itself (its volumes, its sandbox) has no container's name
 
 
@@ -203,3 +204,33 @@ def is_overdue(view: View) -> bool:
     """Whether its deadline has passed."""
     left = deadline_left(view)
     return left is not None and left <= 0
+
+
+def statuses(pod: Obj) -> list[Obj]:
+    """The container statuses the API has."""
+    status = pod.get("status") or {}
+    return [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
+
+
+def add_lost(pod: Obj, containers: dict[str, list[ContainerState]]) -> None:
+    """Containers that have run, says the API, and that the runtime has never heard of: they have ended.
+
+    Kubernetes words it so: reason ContainerStatusUnknown, exit code 137 (pkg/kubelet/status/status_manager.go).
+    """
+    for status in statuses(pod):
+        if status["name"] in containers or not status.get("containerID"):
+            continue
+        ended = (status.get("state") or {}).get("terminated") or {}
+        containers[status["name"]] = [
+            ContainerState(
+                id=status["containerID"].rpartition("://")[2],
+                pod_uid=pod["metadata"]["uid"],
+                name=status["name"],
+                attempt=status.get("restartCount", 0),
+                phase="exited",
+                exit_code=ended.get("exitCode", 137),
+                reason=ended.get("reason", "ContainerStatusUnknown"),
+                message="" if ended else LOST,
+                image_id=status.get("imageID", ""),
+            )
+        ]

@@ -16,7 +16,7 @@ from k8slab.kubelet.environment import ConfigError, Facts, content, expand, fiel
 from k8slab.runtime.base import Mount
 
 REFUSED = {
-    "hostPath": "hostPath is refused: it would open this machine's files to the container; use an emptyDir or a configMap",
+    "hostPath": "hostPath is refused: it would open this machine's files to the container; use an emptyDir",
     "persistentVolumeClaim": "this lab has no persistent volumes: use an emptyDir, which lives as long as the pod",
     "serviceAccountToken": "containers never get the lab's token",
 }
@@ -24,14 +24,14 @@ REFUSED = {
 Files = dict[str, tuple[bytes, int]]  # path below the volume -> content, mode
 
 
-class MountFailure(Exception):
+class MountError(Exception):
     """A volume cannot be had; the message is the FailedMount event's."""
 
 
 def prepare(facts: Facts, folder: Path | None) -> dict[str, Path]:
     """Make every volume of the pod below `folder` and say where each is; without one, only see that all can be had.
 
-    Called again it writes what has changed meanwhile. Raises MountFailure.
+    Called again it writes what has changed meanwhile. Raises MountError.
     """
     made: dict[str, Path] = {}
     for volume in facts.pod["spec"].get("volumes") or []:
@@ -42,7 +42,7 @@ def prepare(facts: Facts, folder: Path | None) -> dict[str, Path]:
                 made[name] = folder / "volumes" / name
                 _write(made[name], files)
         except (ConfigError, OSError) as error:
-            raise MountFailure(f'MountVolume.SetUp failed for volume "{name}" : {error}') from error
+            raise MountError(f'MountVolume.SetUp failed for volume "{name}" : {error}') from error
     return made
 
 
@@ -109,7 +109,9 @@ def _keys(facts: Facts, kind: str, ref: Obj, mode: int) -> Files:
         if item["key"] in data:
             files[item["path"]] = (data[item["key"]], item.get("mode", mode))
         elif not ref.get("optional"):
-            raise ConfigError(f"references non-existent {'config' if kind == 'ConfigMap' else 'secret'} key: {item['key']}")
+            raise ConfigError(
+                f"references non-existent {'config' if kind == 'ConfigMap' else 'secret'} key: {item['key']}"
+            )
     return files
 
 

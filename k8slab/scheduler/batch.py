@@ -35,8 +35,7 @@ class Batch:
         fitting, refused = filtered(pod, cache.nodes, start)
         self.looked_at = len(fitting) + len(refused)
         self._judge = Judge(pod, peers._replace(zones=self._zones), fitting)
-        self._ranked = {node.name: self._judge.scores(node) for node in fitting}
-        self._heap = [(self._judge.best(node, self._ranked[node.name]), node.name) for node in fitting]
+        self._heap = [(self._judge.best(node, self._judge.table[node.name]), node.name) for node in fitting]
         heapify(self._heap)
         self._left = len(fitting)
         self._seen = cache.freed_count
@@ -47,7 +46,7 @@ class Batch:
         """The best node for one more pod of the kind (a refusal, if none would do from the start). None: used up."""
         if not self._caught_up(pod):
             return None
-        if not self._ranked and not self._heap:
+        if not self._judge.table and not self._heap:
             return replace(self._refusal, pod=pod.key)
         node = self._top(pod) if self._left > 0 else None
         if node is None:
@@ -55,7 +54,7 @@ class Batch:
         self._left -= 1
         if node.zone:
             self._zones[node.zone] = self._zones.get(node.zone, 0) + 1
-        scores = ChainMap({node.name: self._judge.scores(node)}, self._ranked)
+        scores = ChainMap({node.name: self._judge.scores(node)}, self._judge.table)
         return replace(self._refusal, pod=pod.key, node=node.name, plugins=self._judge.plugins, scores=scores)
 
     def _top(self, pod: PodInfo) -> NodeInfo | None:

@@ -113,7 +113,7 @@ class Cache:
         return changed | {"added"} if came else changed
 
     def set_pod(self, uid: str, before: str, pod: Obj | None) -> bool:
-        """A pod is now this (None: takes nothing any more); `before` is the node it was on. Says whether room was made."""
+        """A pod is now this (None: takes nothing any more) and was on the node `before`. Says whether room was made."""
         after = pod["spec"].get("nodeName", "") if pod else ""
         old = self.infos[before].pods.get(uid) if before in self.infos else None
         new = Usage.of(pod) if pod and after else None

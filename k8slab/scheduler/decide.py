@@ -17,7 +17,7 @@ from k8slab.scheduler.podinfo import PodInfo
 from k8slab.scheduler.scores import SCORES, Peers, Rate, Scale
 
 NO_PEERS = Peers()
-MIN_TO_FIND, MIN_PERCENT = 100, 5  # pkg/scheduler/schedule_one.go
+TO_FIND = 100  # minFeasibleNodesToFind in pkg/scheduler/schedule_one.go
 
 Best = tuple[int, int, int, tuple[object, ...]]  # what nodes are compared by, the least first
 
@@ -67,14 +67,13 @@ def decide(pod: PodInfo, nodes: Sequence[NodeInfo], peers: Peers = NO_PEERS, sta
     looked_at = nodes if names is None else [node for node in nodes if node.name in names]
     fitting, refused = filtered(pod, looked_at, start)
     judge = Judge(pod, peers, fitting)
-    ranked = {node.name: judge.scores(node) for node in fitting}
-    best = min(fitting, key=lambda node: judge.best(node, ranked[node.name]), default=None)
+    best = min(fitting, key=lambda node: judge.best(node, judge.table[node.name]), default=None)
     return Decision(
         pod.key,
         best.name if best else None,
         len(nodes),
         judge.plugins,
-        ranked,
+        judge.table,
         refused,
         NOT_NAMED if names is not None and len(looked_at) < len(nodes) else None,
         pod.spec.get("preemptionPolicy") != "Never",
@@ -82,10 +81,11 @@ def decide(pod: PodInfo, nodes: Sequence[NodeInfo], peers: Peers = NO_PEERS, sta
 
 
 def enough(nodes: int) -> int:
-    """How many fitting nodes are enough to choose from: all of a small cluster, 10 % of 5,000 (percentageOfNodesToScore)."""
-    if nodes < MIN_TO_FIND:
-        return nodes
-    return max(MIN_TO_FIND, nodes * max(MIN_PERCENT, 50 - nodes // 125) // 100)
+    """How many fitting nodes to choose from: all, but no more than Kubernetes' least, however large the cluster.
+
+    (percentageOfNodesToScore, 10 % of 5,000 nodes by default, is for a scheduler of sixteen threads.)
+    """
+    return min(nodes, TO_FIND)
 
 
 def filtered(pod: PodInfo, nodes: Sequence[NodeInfo], start: int = 0) -> tuple[list[NodeInfo], dict[str, Refusal]]:
@@ -119,13 +119,17 @@ class Judge:
     def __init__(self, pod: PodInfo, peers: Peers, candidates: Sequence[NodeInfo]) -> None:
         self._peers = peers
         self._parts: list[tuple[int, Rate, Scale]] = []
-        plugins = []
+        plugins, columns = [], []
         for score in SCORES:
             if rate := score.prepare(pod, peers, candidates):
-                scale = score.scale([rate(node) for node in candidates])
+                ratings = [rate(node) for node in candidates]
+                scale = score.scale(ratings)
+                columns.append([score.weight * scale(rating) for rating in ratings])
                 self._parts.append((score.weight, rate, scale))
                 plugins.append(score.plugin)
         self.plugins = tuple(plugins)
+        names = [node.name for node in candidates]
+        self.table = dict(zip(names, zip(*columns, strict=True), strict=True)) if columns else dict.fromkeys(names, ())
 
     def scores(self, node: NodeInfo) -> tuple[int, ...]:
         """What each plugin gives the node, times its weight."""

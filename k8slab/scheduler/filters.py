@@ -1,4 +1,4 @@
-"""May this pod run on that node? One function a rule, in kube-scheduler's order, each with its reason in Kubernetes' words.
+"""May this pod run on that node? One function a rule, in kube-scheduler's order, with its reason in Kubernetes' words.
 
 The first rule that refuses a node ends the matter for that node. `decide.py` asks, `queue.py` learns from `WAKES` which
 changes could make a refusal go away. Sources: kubernetes/kubernetes pkg/scheduler/framework/plugins.
@@ -46,7 +46,7 @@ WAKES: Mapping[str, frozenset[str]] = {
 
 
 def filters_for(pod: PodInfo) -> list[Filter]:
-    """The rules that can say anything about this pod (the others are what kube-scheduler calls skipped in PreFilter)."""
+    """The rules that can say anything about this pod (kube-scheduler skips the others in PreFilter)."""
     rules: list[tuple[Filter, object]] = [
         (node_unschedulable, True),
         (node_name, pod.spec.get("nodeName")),

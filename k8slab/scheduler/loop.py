@@ -19,15 +19,15 @@ from k8slab.scheduler.batch import Batch
 from k8slab.scheduler.cache import Cache
 from k8slab.scheduler.decide import Decision, decide
 from k8slab.scheduler.filters import pinned
-from k8slab.scheduler.podinfo import PodInfo
+from k8slab.scheduler.podinfo import Group, PodInfo
 from k8slab.scheduler.queue import SchedulingQueue, Waiting
 from k8slab.scheduler.scores import Peers
 
 log = logging.getLogger(__name__)
 
 NAME = "default-scheduler"
-LARGE = 50  # nodes from which on pods of one kind share a ranking
-BATCHES, EXPLAINED = 64, 200  # how many are kept
+LARGE = 20  # nodes from which on pods of one kind share a ranking
+BATCHES, EXPLAINED = 1000, 200  # how many are kept
 TURN = 8  # pods placed before others on the event loop have theirs
 
 
@@ -42,7 +42,7 @@ class Scheduler:
         self._pods = client.informer("Pod")
         self._services = client.informer("Service")
         self._decisions: OrderedDict[Key, Decision] = OrderedDict()
-        self._batches: OrderedDict[tuple[bytes, Peers], Batch] = OrderedDict()
+        self._batches: OrderedDict[tuple[bytes, tuple[Group, ...]], Batch] = OrderedDict()
         self._start = 0  # which node to look at first: every node has its turn
         self._following = False
 
@@ -104,7 +104,7 @@ class Scheduler:
         peers = self._peers(info)
         if len(self.cache.nodes) < LARGE or pinned(info) is not None:
             return decide(info, self.cache.nodes, peers)
-        kind = info.signature, peers._replace(zones=())
+        kind = info.signature, peers.groups
         batch = self._batches.get(kind)
         decision = batch.place(info) if batch else None
         if decision is None:
@@ -157,15 +157,17 @@ class Scheduler:
         return free and spec.get("schedulerName", NAME) == self._name and not _finished(pod) and not is_terminating(pod)
 
     def _pod_changed(self, before: Obj | None, after: Obj | None) -> None:
-        node = before["spec"].get("nodeName", "") if before else ""
+        if before and after and _alike(before, after):
+            return
         pod = after or before
         assert pod is not None, "a change has a before or an after"
+        node = before["spec"].get("nodeName", "") if before else ""
         if self.cache.set_pod(pod["metadata"]["uid"], node, None if after is None or _finished(after) else after):
             self.queue.moved(frozenset({"freed"}))
-        if after is None or not self._waits(after):
-            self.queue.remove(key_of(pod))
-        elif before is None or not _alike(before, after):
+        if after and self._waits(after):
             self.queue.add(key_of(after), int(after["spec"].get("priority") or 0))
+        else:
+            self.queue.remove(key_of(pod))
 
     def _node_changed(self, before: Obj | None, after: Obj | None) -> None:
         node = after or before
@@ -179,5 +181,7 @@ def _finished(pod: Obj) -> bool:
 
 
 def _alike(before: Obj, after: Obj) -> bool:
-    """Whether the change is of no interest to a pod that waits (its status, say)."""
-    return before["spec"] == after["spec"] and labels_of(before) == labels_of(after)
+    """Whether the change is of no interest here: most are the kubelet's, of the status alone."""
+    old, new = before["metadata"], after["metadata"]
+    same = all(old.get(field) == new.get(field) for field in ("labels", "ownerReferences", "deletionTimestamp"))
+    return same and _finished(before) == _finished(after) and before["spec"] == after["spec"]

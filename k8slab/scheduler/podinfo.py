@@ -115,7 +115,7 @@ def group_of(pod: Obj) -> Group:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a pod takes up on its node, and nothing else of it: a cluster holds one for every pod (equal ones shared)."""
+    """What a pod takes up on its node, and no more: a cluster holds one for every pod (equal ones are shared)."""
 
     requests: Amounts
     assumed: Amounts  # with `ASSUMED` filled in: what LeastAllocated counts

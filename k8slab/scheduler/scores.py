@@ -29,7 +29,10 @@ class Peers(NamedTuple):
 
     def on(self, node: NodeInfo) -> int:
         """How many of them the node has."""
-        return sum(node.groups.get(group, 0) for group in self.groups)
+        found = 0
+        for group in self.groups:
+            found += node.groups.get(group, 0)
+        return found
 
 
 Rate = Callable[[NodeInfo], int]

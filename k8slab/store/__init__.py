@@ -1,1 +1,1 @@
-"""Objects, revisions, watch: `memory.py` and `sqlite.py` behind the one protocol of `base.py`. Only apiserver opens it."""
+"""Objects, revisions, watch: `memory.py` and `sqlite.py` behind the protocol of `base.py`. Only apiserver opens it."""

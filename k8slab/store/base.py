@@ -1,4 +1,4 @@
-"""What the API server needs of a store: objects under (resource, key), one counter of revisions, and a history to follow.
+"""What the API server needs of a store: objects under (resource, key), a counter of revisions, a history to follow.
 
 The model is etcd's: every write takes the next revision and is an event; whoever watches gets the events after the
 revision he names, or is told that so much history is not kept. Stores are synchronous: a write is done (and, for
@@ -7,7 +7,7 @@ SQLite, handed to the operating system) when it returns. Objects go in and out w
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Literal, Protocol
 
 from k8slab.api.objects import Key, Obj, encode
@@ -20,7 +20,9 @@ class Event:
 
     __slots__ = ("_raw", "after", "before", "key", "resource", "revision", "type")
 
-    def __init__(self, type_: EventType, revision: int, resource: str, key: Key, before: Obj | None, after: Obj) -> None:
+    def __init__(
+        self, type_: EventType, revision: int, resource: str, key: Key, before: Obj | None, after: Obj
+    ) -> None:
         self.type = type_
         self.revision = revision
         self.resource = resource
@@ -100,7 +102,7 @@ class Store(Protocol):
         """Remove an object and return it as it last was, at the deletion's revision. Raises Missing, Stale."""
         ...
 
-    def history(self, resource: str, after: int) -> list[Event]:
+    def history(self, resource: str, after: int) -> Sequence[Event]:
         """The events of a resource after a revision. Raises Compacted."""
         ...
 

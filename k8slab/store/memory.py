@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
 from k8slab.api.objects import Key, Obj
 from k8slab.store.base import Compacted, Event, EventType, Exists, Missing, Stale
@@ -85,7 +85,7 @@ class MemoryStore:
         objects = self._objects.get(resource, {})
         return [objects[key] for key in sorted(objects) if not namespace or key.namespace == namespace]
 
-    def resources(self) -> list[str]:
+    def resources(self) -> Sequence[str]:
         return sorted(self._objects)
 
     def create(self, resource: str, key: Key, obj: Obj) -> Obj:
@@ -100,7 +100,7 @@ class MemoryStore:
         before = self._current(resource, key, expect)
         return self._write("DELETED", resource, key, before, before)
 
-    def history(self, resource: str, after: int) -> list[Event]:
+    def history(self, resource: str, after: int) -> Sequence[Event]:
         if after < self._compacted:
             raise Compacted
         return [event for event in self._log if event.revision > after and event.resource == resource]

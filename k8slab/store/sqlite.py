@@ -75,8 +75,8 @@ class SqliteStore(MemoryStore):
     def _trim(self) -> None:
         """One transaction: the marks first, so that a crash between leaves rows too many and never one too few."""
         self._guard("begin")
-        marks = {"compacted": max(self._compacted, *(r for (r,) in self._superseded or [(0,)])), "revision": self._revision}
-        for name, value in marks.items():
+        newest = max((revision for (revision,) in self._superseded), default=0)
+        for name, value in (("compacted", max(self._compacted, newest)), ("revision", self._revision)):
             self._guard("insert or replace into meta values (?, ?)", (name, value))
         self._db.executemany("delete from log where revision = ?", self._superseded)
         self._guard("commit")
@@ -86,4 +86,5 @@ class SqliteStore(MemoryStore):
         try:
             self._db.execute(statement, values)
         except sqlite3.OperationalError as error:
-            raise Full(f"the lab's state could not be written ({error}): make room on the disk, then try again") from error
+            why = f"the lab's state could not be written ({error}): make room on the disk, then try again"
+            raise Full(why) from error

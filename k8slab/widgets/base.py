@@ -11,67 +11,20 @@ import contextlib
 import contextvars
 import logging
 import threading
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import anywidget
 import traitlets
 
-from k8slab.api.objects import Obj
 from k8slab.clock import Clock
 from k8slab.widgets.delta import Picture, diff
 
 FRAME = 0.1  # s between two pictures: ten a second is a hundred times below what Jupyter drops
 FOLDER = Path(__file__).parent
 log = logging.getLogger(__name__)
-
-Snapshot = Mapping[str, Sequence[Obj]]  # kind -> every object of that kind
-
-
-class Feed(Protocol):
-    """Whoever keeps an eye on a cluster: `client/http.py` does, over HTTPS."""
-
-    def follow(self, kinds: Sequence[str], on_change: Callable[[Snapshot], None]) -> Callable[[], None]:
-        """Call back, on a thread of the feed's own, with all objects of these kinds: now, and after every change.
-
-        Bursts may come as one. An object that did not change stays the same dict. A lost connection is mended
-        silently. The returned function stops it; it may be called twice.
-        """
-        ...
-
-
-class Api(Feed, Protocol):
-    """The little of a cluster's API that views act through. Failures raise, with a sentence for the learner."""
-
-    def delete(self, kind: str, name: str, namespace: str = "") -> Any: ...
-
-    def patch(self, kind: str, name: str, namespace: str, patch: Any, subresource: str = "") -> Any:
-        """JSON merge patch (RFC 7386)."""
-        ...
-
-    def logs(self, name: str, namespace: str = "", *, tail: int | None = None, previous: bool = False) -> str: ...
-
-    def post(self, path: str, body: Obj) -> Any:
-        """What only a lab can do: `/k8slab/crash`, `/k8slab/power`."""
-        ...
-
-
-class LabLike(Protocol):
-    """What a view needs of a lab, or of any cluster behind a kubeconfig.
-
-    `abilities` may say: `runtime` ("local"), `fences` (those that are real) and `all_fences`, `missing` (fence -> why),
-    `version` ("1.36"), and what the lab can do: `crash`, `power` (bool).
-    """
-
-    name: str
-    speed: float
-    abilities: Mapping[str, Any]
-
-    @property
-    def api(self) -> Api: ...
-
 
 V = TypeVar("V", bound="View")
 _shown: dict[tuple[type, Hashable], View] = {}
@@ -96,10 +49,13 @@ class View(anywidget.AnyWidget):
         self._watched = True  # until every page says that nobody looks
         self._closing = threading.Event()
         self._key = (type(self), key)
+        run = contextvars.copy_context().run
+        self._publisher = threading.Thread(target=run, args=(self._publish,), name=f"k8slab view {key}", daemon=True)
+        self.start()
+        self._picture = self.draw()
         super().__init__()
         self.on_msg(lambda _, content, __: self.post(lambda: self._hear(content)))
-        run = contextvars.copy_context().run
-        self._publisher = threading.Thread(target=run, args=(self._publish,), name=f"k8slab view {self._key[1]}", daemon=True)
+        self._publisher.start()
 
     @classmethod
     def shown(cls: type[V], key: Hashable, make: Callable[[], V]) -> V:
@@ -110,6 +66,12 @@ class View(anywidget.AnyWidget):
             _shown[(cls, key)] = view
         return view
 
+    def start(self) -> None:
+        """Begin to look; may wait a moment, so that the first picture shows something."""
+
+    def stop(self) -> None:
+        """Look no more."""
+
     def draw(self) -> Picture:
         """What it looks like now. Runs on the publisher's thread, as `act` does."""
         raise NotImplementedError
@@ -117,12 +79,6 @@ class View(anywidget.AnyWidget):
     def act(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
         """Do what was pressed, and answer. Raises with a sentence for the learner."""
         raise ValueError(f"This view does not know how to {message.get('do')}.")
-
-    def open(self) -> None:
-        """Tell the front end of the model (as ipywidgets does), then begin to publish."""
-        super().open()
-        if not self._publisher.ident:
-            self._publisher.start()
 
     def post(self, work: Callable[[], None]) -> None:
         """Have something done by the publisher, which then draws. From any thread; returns at once."""
@@ -139,10 +95,11 @@ class View(anywidget.AnyWidget):
         """Stop publishing, let go of everything. May be called twice."""
         if not self._closing.is_set():
             self._closing.set()
+            self.stop()
             self._inbox.put(None)
             if _shown.get(self._key) is self:
                 del _shown[self._key]
-            if self._publisher.ident and threading.current_thread() is not self._publisher:
+            if threading.current_thread() is not self._publisher:
                 self._publisher.join(timeout=5)
         super().close()
 
@@ -202,10 +159,9 @@ class View(anywidget.AnyWidget):
             if do != "bye":
                 self._clients[client] = bool(message.get("on", True))
             self._watched = any(self._clients.values())
-        if do == "resync" or (do in ("hello", "seen") and message.get("on", True)):
-            if message.get("seq") != self._seq:
-                self.send({"type": "state", **self._whole()})
-        elif do not in ("seen", "bye", "hello"):
+        if do in ("hello", "resync") or (do == "seen" and self._watched and message.get("seq") != self._seq):
+            self.send({"type": "state", **self._whole()})
+        elif do not in ("seen", "bye"):
             self.send({"type": "answer", "id": message.get("id"), **self._answer(message)})
 
     def _answer(self, message: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The board's picture, made of the cluster's objects: nodes, tiles, wishes. What it says is decided here, not in the browser.
+"""The board's picture, made of the cluster's objects: nodes, tiles, wishes. What it says is decided here.
 
 Pure: `picture(objects, facts, before)`. The picture before is the only memory: out of it a pod keeps its place and a
 version its colour. `pod_state.py` reads one pod, `board.py` sends the difference (`delta.py`), `board.js` draws it.
@@ -14,15 +14,14 @@ from k8slab.api.objects import Obj, controller_of
 from k8slab.clock import from_timestamp
 from k8slab.widgets import pod_state, versions
 from k8slab.widgets.board_nodes import node_card
+from k8slab.widgets.board_wishes import age_order, all_wishes
 from k8slab.widgets.delta import Picture
-
-Snapshot = Mapping[str, Sequence[Obj]]  # kind -> every object of that kind
+from k8slab.widgets.feed import Snapshot
 
 KINDS = ("Node", "Pod", "ReplicaSet", "Deployment", "Event")
 WISHERS = ("Deployment", "ReplicaSet", "StatefulSet", "ReplicationController")  # they wish for a number of pods
 LEVELS = (("tiles", 30), ("chips", 100), ("cells", 300))  # from this many pods on it is the next; then bars
 DRAWN = 2000  # pods beyond are counted and not drawn
-RANK = {"ready": 0, "done": 0, "notready": 1, "starting": 2, "pending": 3, "failed": 4, "unknown": 5, "terminating": 6}
 
 
 @dataclass(frozen=True)
@@ -37,13 +36,13 @@ class Facts:
 def picture(objects: Snapshot, facts: Facts, before: Picture | None = None) -> Picture:
     """The board as it should look now."""
     before = before or {}
-    pods = sorted(objects.get("Pod", ()), key=_age_order)[:DRAWN]
+    pods = sorted(objects.get("Pod", ()), key=age_order)[:DRAWN]
     owners = {obj["metadata"]["uid"]: obj for kind in WISHERS for obj in objects.get(kind, ())}
     seen = [_recognise(pod, owners, before.get("pods", {}).get(pod["metadata"]["uid"])) for pod in pods]
     known = versions.learn(before.get("versions", {}), [(one.version, one.pod) for one in seen], _revisions(owners))
     nodes = _nodes(objects, facts)
     tiles = _tiles(seen, known, nodes, facts, before)
-    wishes = _wishes(objects, tiles)
+    wishes = all_wishes([obj for kind in WISHERS for obj in objects.get(kind, ())], tiles)
     return {
         "nodes": nodes,
         "pods": tiles,
@@ -134,6 +133,7 @@ def _tile(one: _Seen, version: Picture, state: pod_state.PodState, silent: bool)
     pod, meta = one.pod, one.pod["metadata"]
     ready, total = pod_state.ready_count(pod)
     return {
+        "uid": meta["uid"],
         "name": meta["name"],
         "ns": meta.get("namespace", ""),
         "app": app_of(pod, one.owners),
@@ -156,7 +156,7 @@ def _tile(one: _Seen, version: Picture, state: pod_state.PodState, silent: bool)
 
 
 def _grace(pod: Obj, old: Picture | None, facts: Facts) -> Picture:
-    """When its grace began (seen, or reckoned from its deletionTimestamp), when it ends, and its length in Kubernetes."""
+    """When its grace began (seen, or reckoned from its deletionTimestamp) and ends; its length in Kubernetes."""
     grace = int(pod["metadata"].get("deletionGracePeriodSeconds") or 0)
     if old and "ends" in old and old["grace"] == grace:
         return {"began": old["began"], "ends": old["ends"], "grace": grace}
@@ -196,54 +196,6 @@ def _nodes(objects: Snapshot, facts: Facts) -> Picture:
     }
 
 
-def _wishes(objects: Snapshot, tiles: Picture) -> Picture:
-    """One for each object that wishes for a number of pods and is not itself made by another."""
-    wishers = [obj for kind in WISHERS for obj in objects.get(kind, ()) if not controller_of(obj)]
-    mine: dict[tuple[str, str, str], list[str]] = {}
-    for uid, tile in tiles.items():
-        if tile["owners"]:
-            mine.setdefault((*tile["owners"][0], tile["ns"]), []).append(uid)
-    return {
-        obj["metadata"]["uid"]: _wish(obj, mine.get((obj["kind"], *_name(obj)), []), tiles) | {"order": order}
-        for order, obj in enumerate(sorted(wishers, key=_age_order))
-    }
-
-
-def _wish(obj: Obj, uids: list[str], tiles: Picture) -> Picture:
-    wants = int(obj["spec"].get("replicas", 1))
-    name, namespace = _name(obj)
-    active = sorted(
-        (uid for uid in uids if tiles[uid]["state"] != "terminating"), key=lambda uid: RANK[tiles[uid]["state"]]
-    )
-    counted = set(active[:wants])
-    ready = sum(tiles[uid]["state"] == "ready" for uid in active)
-    return {
-        "kind": obj["kind"],
-        "name": name,
-        "ns": namespace,
-        "wants": wants,
-        "ready": ready,
-        "pods": [uid for uid in uids if uid in counted],
-        "more": [uid for uid in uids if uid not in counted],
-        "note": _note(obj, uids, tiles),
-        "paused": bool(obj["spec"].get("paused")),
-    }
-
-
-def _note(obj: Obj, uids: list[str], tiles: Picture) -> str:
-    """What it is busy with, in a few words; empty when nothing."""
-    if obj["metadata"].get("deletionTimestamp"):
-        return "being deleted"
-    if obj["kind"] != "Deployment" or not uids:
-        return ""
-    newest = tag = tiles[uids[-1]]["version"]
-    new = sum(tiles[uid]["version"] == tag for uid in uids)
-    if new == len(uids):
-        return "paused" if obj["spec"].get("paused") else ""
-    verb = "paused while releasing" if obj["spec"].get("paused") else "releasing"
-    return f"{verb} {newest}: {new} of {len(uids)} pods are new"
-
-
 def _revisions(owners: Mapping[str, Obj]) -> dict[str, str]:
     """By version key, the revision of its Deployment that a ReplicaSet stands for."""
     found = {}
@@ -254,14 +206,6 @@ def _revisions(owners: Mapping[str, Obj]) -> dict[str, str]:
             notes = owner["metadata"].get("annotations") or {}
             found[at] = notes.get("deployment.kubernetes.io/revision", "")
     return found
-
-
-def _name(obj: Obj) -> tuple[str, str]:
-    return obj["metadata"]["name"], obj["metadata"].get("namespace", "")
-
-
-def _age_order(obj: Obj) -> tuple[str, str]:
-    return obj["metadata"].get("creationTimestamp", ""), obj["metadata"]["name"]
 
 
 def _natural(name: str) -> tuple[str, int]:

@@ -13,7 +13,7 @@ Picture = dict[str, Any]
 
 def diff(old: Picture, new: Picture) -> Picture:
     """The smallest patch with `apply(old, patch) == new`; empty when nothing changed. Lists are replaced whole."""
-    patch: Picture = {key: None for key in old.keys() - new.keys()}
+    patch: Picture = dict.fromkeys(old.keys() - new.keys())
     for key, value in new.items():
         before = old.get(key)
         if isinstance(before, dict) and isinstance(value, dict):

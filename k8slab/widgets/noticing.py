@@ -6,13 +6,14 @@ merged, come late and may be dropped (k8s.io/client-go/tools/events), objects ar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from k8slab.api.objects import Obj, condition, controller_of, is_pod_active, is_terminating
 from k8slab.widgets import pod_state
-from k8slab.widgets.board_model import WISHERS, Snapshot, app_of, chain, short_id
+from k8slab.widgets.board_model import WISHERS, app_of, chain, short_id
+from k8slab.widgets.feed import Snapshot
 from k8slab.widgets.versions import tag_of
 
 TOLD = {"Unhealthy", "TaintManagerEviction"}  # events that say more than any object
@@ -85,7 +86,9 @@ def _wishes(old: World, new: World) -> Iterator[Happening]:
         elif owner is None:
             was = before["spec"].get("replicas", 1)
             if obj["spec"].get("template") != before["spec"].get("template"):
-                yield Happening("released", about, uid, name, f"template:{uid}", {**facts, "was": _template_tag(before)})
+                yield Happening(
+                    "released", about, uid, name, f"template:{uid}", {**facts, "was": _template_tag(before)}
+                )
             if facts["wants"] != was:
                 yield Happening("scaled", about, uid, name, f"scaled:{uid}:{facts['wants']}", {**facts, "was": was})
     for uid in old.wishers.keys() - new.wishers.keys():
@@ -230,6 +233,3 @@ def _ready(node: Obj) -> str:
 
 def _involves(event: Obj, obj: Obj) -> bool:
     return bool((event.get("involvedObject") or {}).get("uid") == obj["metadata"]["uid"])
-
-
-Look = Callable[[World, World], Iterator[Happening]]

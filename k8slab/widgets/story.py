@@ -1,19 +1,22 @@
 """What happened, told: newest cause first, its consequences grouped below it, each a whole sentence.
 
-Pure: `advance(story, happenings, deeds, now)`. `noticing.py` finds what happened; what the learner did through a view is
-told by the view itself (`Deed`), so that it need not be guessed. `**bold**` marks names; views draw it.
+Pure: `advance(story, happenings, deeds, now)`. `noticing.py` finds what happened, `story_words.py` has the sentences.
+What the learner did through a view is told by the view itself (`Deed`), so that it need not be guessed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from k8slab.widgets.noticing import Happening
+from k8slab.widgets.story_words import SENTENCES, TITLES, Line
 
 CHAPTERS = 12  # told at most; older ones are forgotten
 LINES = 8
+MEMORY = 120.0  # s after which nothing new is put down to a cause
+DECISIONS = {"made", "let-go", "new-set"}
 BAD = {"no-image", "backing-off", "failed", "unplaced", "unhealthy", "warning"}
 
 
@@ -24,17 +27,6 @@ class Deed:
     title: str
     about: frozenset[str]
     covers: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True)
-class Line:
-    """A consequence. The same thing happening to more pods makes the sentence longer, not the list."""
-
-    what: str
-    names: tuple[str, ...] = ()
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    nodes: tuple[str, ...] = ()
-    after: float = 0.0  # seconds since the cause, when it last grew
 
 
 @dataclass(frozen=True)
@@ -67,44 +59,37 @@ def told(story: Story) -> dict[str, dict[str, Any]]:
         str(chapter.number): {
             "at": chapter.at,
             "title": chapter.title,
-            "lines": [{"say": _sentence(line, chapter), "bad": line.what in BAD} for line in chapter.lines.values()][:LINES],
+            "lines": [_line(line, chapter) for line in list(chapter.lines.values())[:LINES]],
         }
         for chapter in story
     }
 
 
 def _tell(story: Story, happening: Happening, now: float) -> Story:
-    if happening.cause:
-        known = next((c for c in story if happening.cause in c.covers and now - c.at < 120), None)
-        if known is None:
-            title = TITLES[happening.what](happening.name, happening.facts)
-            story = _open(story, title, happening.about, frozenset({happening.cause}), now)
-            known = story[0]
-        else:
-            known = replace(known, about=known.about | happening.about, covers=_spent(known.covers, happening.cause))
-            story = _put(story, known)
-        return story if happening.what not in SENTENCES else _put(story, _extended(known, happening, now))
-    if happening.what not in SENTENCES:
-        return story
-    chapter = _chapter_of(story, happening)
+    chapter = _cause_of(story, happening, now)
     if chapter is None:
-        line = Line(happening.what, (happening.name,), happening.facts)
-        if happening.what not in ALONE:
+        if happening.what not in TITLES:  # it follows from something older than the story
             return story
-        return _open(story, ALONE[happening.what](happening.name, line.facts), happening.about, frozenset(), now)
-    return _put(story, _extended(chapter, happening, now))
+        title = TITLES[happening.what](happening.name, happening.facts)
+        story = _open(story, title, happening.about, frozenset(), now)
+        chapter = story[0]
+    if happening.cause:
+        chapter = replace(chapter, about=chapter.about | happening.about, covers=chapter.covers - {happening.cause})
+    if happening.what in SENTENCES:
+        chapter = _extended(chapter, happening, now)
+    return tuple(chapter if c.number == chapter.number else c for c in story)
 
 
-def _spent(covers: frozenset[str], cause: str) -> frozenset[str]:
-    """A crash may come again and is then a cause of its own; a deletion cannot."""
-    return covers - {cause} if cause.startswith("crashed:") else covers
+def _cause_of(story: Story, happening: Happening, now: float) -> Chapter | None:
+    """The chapter it belongs to: for a cause, the deed that accounts for it; else the newest about this very pod.
 
-
-def _chapter_of(story: Story, happening: Happening) -> Chapter | None:
-    """The newest chapter about this very pod, else the newest about those it belongs to."""
-    return next((c for c in story if happening.subject in c.about), None) or next(
-        (c for c in story if happening.about & c.about), None
-    )
+    What a controller decides (to make pods, to let some go) belongs to the newest chapter about its object.
+    """
+    recent = [chapter for chapter in story if now - chapter.at < MEMORY]
+    if happening.cause:
+        return next((c for c in recent if happening.cause in c.covers), None)
+    own = [] if happening.what in DECISIONS else [c for c in recent if happening.subject in c.about]
+    return next(iter(own or [c for c in recent if happening.about & c.about]), None)
 
 
 def _open(story: Story, title: str, about: frozenset[str], covers: frozenset[str], now: float) -> Story:
@@ -112,12 +97,8 @@ def _open(story: Story, title: str, about: frozenset[str], covers: frozenset[str
     return (Chapter(number, now, title, about, covers), *story)[:CHAPTERS]
 
 
-def _put(story: Story, chapter: Chapter) -> Story:
-    return tuple(chapter if c.number == chapter.number else c for c in story)
-
-
 def _extended(chapter: Chapter, happening: Happening, now: float) -> Chapter:
-    key = f"{happening.what}:{happening.facts.get('set', '')}" if happening.what not in BAD else f"{happening.what}:{happening.subject}"
+    key = f"{happening.what}:{happening.subject if happening.what in BAD else happening.facts.get('set', '')}"
     line = chapter.lines.get(key) or Line(happening.what, facts=happening.facts)
     names = line.names if happening.name in line.names else (*line.names, happening.name)
     node = happening.facts.get("node")
@@ -126,105 +107,6 @@ def _extended(chapter: Chapter, happening: Happening, now: float) -> Chapter:
     return replace(chapter, about=chapter.about | {happening.subject}, lines={**chapter.lines, key: line})
 
 
-def _sentence(line: Line, chapter: Chapter) -> str:
+def _line(line: Line, chapter: Chapter) -> dict[str, Any]:
     made = sum(len(other.names) for other in chapter.lines.values() if other.what == "made")
-    return SENTENCES[line.what](line, made)
-
-
-def _these(names: Sequence[str]) -> str:
-    bold = [f"**{name}**" for name in names]
-    if len(bold) > 3:
-        return f"{bold[0]}, {bold[1]} and {len(bold) - 2} more"
-    return " and ".join([", ".join(bold[:-1]), bold[-1]]) if len(bold) > 1 else "".join(bold)
-
-
-def _list(names: Sequence[str]) -> str:
-    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
-
-
-def _pods(number: int) -> str:
-    return "one pod" if number == 1 else f"{number} pods"
-
-
-def _seconds(line: Line) -> str:
-    return f"{line.after:.1f} s" if line.after < 10 else f"{line.after:.0f} s"
-
-
-def _short(name: str) -> str:
-    """7d5bc of web-7d5bc."""
-    return name.rpartition("-")[2] or name
-
-
-def _ordinal(number: int) -> str:
-    words = ["", "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth"]
-    return words[number] if number < len(words) else f"{number}th"
-
-
-def _of(facts: Mapping[str, Any]) -> str:
-    return f", a pod of **{facts['app']}**," if facts.get("owned") else ""
-
-
-def _crash_title(name: str, facts: Mapping[str, Any]) -> str:
-    again = f" for the {_ordinal(facts['times'])} time" if facts["times"] > 1 else ""
-    return f"**{name}**{_of(facts)} crashed{again}"
-
-
-TITLES: dict[str, Callable[[str, Mapping[str, Any]], str]] = {
-    "created": lambda name, f: f"{f['kind']} **{name}** was created and wants {_pods(f['wants'])}",
-    "released": lambda name, f: (
-        f"**{f['tag']}** of **{name}** was released" if f["tag"] != f["was"] else f"**{name}** was given a new pod template"
-    ),
-    "scaled": lambda name, f: f"**{name}** should have {_pods(f['wants'])}, no longer {f['was']}",
-    "wish-gone": lambda name, f: f"{f['kind']} **{name}** was deleted",
-    "deleted": lambda name, f: f"**{name}**{_of(f)} was deleted",
-    "pod-created": lambda name, f: f"Pod **{name}** was created, with no owner",
-    "freed": lambda name, f: f"**{name}** was released: it no longer belongs to {f['set']}",
-    "crashed": _crash_title,
-    "silent": lambda name, f: f"**{name}** does not answer any more",
-    "node-back": lambda name, f: f"**{name}** answers again",
-    "cordoned": lambda name, f: f"**{name}** was cordoned: no new pod may go there",
-    "uncordoned": lambda name, f: f"**{name}** takes pods again",
-}
-
-ALONE: dict[str, Callable[[str, Mapping[str, Any]], str]] = {  # consequences that are told even when their cause is unknown
-    "no-image": lambda name, f: f"**{name}** cannot have its image",
-    "backing-off": lambda name, f: f"**{name}** crashes again and again",
-    "failed": lambda name, f: f"**{name}** failed",
-    "unplaced": lambda name, f: f"**{name}** finds no node. {f['why']}",
-    "done": lambda name, f: f"**{name}** has done its work",
-    "made": lambda name, f: f"{f['kind']} {f['set']} made **{name}**",
-}
-
-SENTENCES: dict[str, Callable[[Line, int], str]] = {
-    "new-set": lambda n, _: f"The Deployment made a new ReplicaSet, {_short(n.names[-1])}.",
-    "made": lambda n, _: (
-        f"{n.facts['kind']} {_short(n.facts['set'])} wanted {n.facts['wants']}, saw {n.facts['saw']}, made {_these(n.names)}."
-    ),
-    "placed": lambda n, _: (
-        f"The scheduler put {_these(n.names)} on {_list(n.nodes)}."
-        if len(n.names) < 3
-        else f"The scheduler put {len(n.names)} pods on {_list(n.nodes)}."
-    ),
-    "ready": lambda n, made: (
-        f"**{n.names[0]}** was ready after {_seconds(n)}."
-        if len(n.names) == 1 and made < 2
-        else f"{'All' if len(n.names) >= made else f'{len(n.names)} of'} {max(made, len(n.names))} were ready after {_seconds(n)}."
-    ),
-    "let-go": lambda n, _: f"{n.facts['kind']} {_short(n.facts['set'])} has more than it wants: {_these(n.names)} may go.",
-    "gone": lambda n, _: f"{_these(n.names)} {'is' if len(n.names) == 1 else 'are'} gone.",
-    "evicted": lambda n, _: f"{_these(n.names)}: given up, because {_list(n.nodes)} does not answer.",
-    "crashed": lambda n, _: f"Its container {n.facts['how']}. The kubelet on {_list(n.nodes)} started it again.",
-    "silent": lambda n, _: f"Its heartbeat stopped. How its {_pods(n.facts['pods'])} fare, nobody knows.",
-    "freed": lambda n, _: "Its labels no longer match, so it does not count. It goes on running.",
-    "done": lambda n, _: f"{_these(n.names)} completed.",
-    "no-image": lambda n, _: f"{_these(n.names)} cannot start: {n.facts['why']}",
-    "backing-off": lambda n, _: f"{_these(n.names)}: {n.facts['why']}",
-    "failed": lambda n, _: f"{_these(n.names)} failed. {n.facts['why']}",
-    "unplaced": lambda n, _: f"{_these(n.names)} waits. {n.facts['why']}",
-    "unhealthy": lambda n, _: (
-        f"{_these(n.names)} runs, but its readiness probe fails: no requests for it yet."
-        if n.facts["probe"] == "readiness"
-        else f"{_these(n.names)}: its {n.facts['probe']} probe fails, so the kubelet will start it again."
-    ),
-    "warning": lambda n, _: f"{_these(n.names)}: {n.facts['reason']}. {n.facts['why']}",
-}
+    return {"say": SENTENCES[line.what](line, made), "bad": line.what in BAD}

@@ -23,7 +23,7 @@ PLAIN = (
 
 
 def explain(message: str) -> str:
-    """`0/3 nodes are available: 2 Insufficient cpu, 1 node(s) were unschedulable.` as a sentence; nothing for nothing."""
+    """`0/3 nodes are available: 2 Insufficient cpu, 1 Too many pods.` as a sentence; nothing for nothing."""
     found = re.match(r"\d+/(\d+) nodes are available: (.*?)\.(?: |$)", message)
     if not found:
         return message

@@ -154,7 +154,9 @@ def play(store, moves):
     return model
 
 
-MOVES = st.lists(st.tuples(st.sampled_from(["write", "write", "delete", "compact"]), st.sampled_from("abcd")), max_size=40)
+MOVES = st.lists(
+    st.tuples(st.sampled_from(["write", "write", "delete", "compact"]), st.sampled_from("abcd")), max_size=40
+)
 
 
 @settings(max_examples=40, deadline=None)
@@ -163,10 +165,20 @@ def test_sqlite_reopened_is_as_it_was(tmp_path_factory, moves):
     path = tmp_path_factory.mktemp("store") / "store.db"
     store = SqliteStore(path)
     model = play(store, moves)
-    before = (store.revision, store.compacted, store.list(PODS), [e.revision for e in store.history(PODS, store.compacted)])
+    before = (
+        store.revision,
+        store.compacted,
+        store.list(PODS),
+        [e.revision for e in store.history(PODS, store.compacted)],
+    )
     # Opened again without a goodbye, as after kill -9.
     again = SqliteStore(path)
-    after = (again.revision, again.compacted, again.list(PODS), [e.revision for e in again.history(PODS, again.compacted)])
+    after = (
+        again.revision,
+        again.compacted,
+        again.list(PODS),
+        [e.revision for e in again.history(PODS, again.compacted)],
+    )
     assert after[2] == before[2]
     assert {o["metadata"]["name"]: o["spec"] for o in after[2]} == {n: o["spec"] for n, o in model.items()}
     assert after[0] == before[0]

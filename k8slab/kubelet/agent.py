@@ -1,0 +1,162 @@
+"""One kubelet: registers its Node, keeps its Lease fresh, and looks after the pods that are bound to it.
+
+`kubelets.py` holds one for each node and tells it what changed; `workers.py` does the work on pods; `node.py` says what
+a node looks like. A kubelet without work costs two timers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from k8slab.api.errors import AlreadyExists, ApiError, Conflict, NotFound
+from k8slab.api.objects import Obj, condition_is
+from k8slab.client.base import Client
+from k8slab.clock import Clock
+from k8slab.kubelet.launch import Launcher, Place, Recorder
+from k8slab.kubelet.node import LEASES, RENEW, REPORT, NodeConfig, new_lease, new_node, node_status
+from k8slab.kubelet.workers import PodWorkers
+from k8slab.runtime.base import Runtime
+
+log = logging.getLogger(__name__)
+
+SIGKILL = 9
+NODE_EVENTS = (
+    ("NodeHasSufficientMemory", "Node {name} status is now: NodeHasSufficientMemory"),
+    ("NodeHasNoDiskPressure", "Node {name} status is now: NodeHasNoDiskPressure"),
+    ("NodeHasSufficientPID", "Node {name} status is now: NodeHasSufficientPID"),
+    ("NodeReady", "Node {name} status is now: NodeReady"),
+)
+
+
+class Kubelet:
+    """A node. `folder` is where its pods' volumes are kept, None when the runtime's containers are only records."""
+
+    def __init__(
+        self,
+        client: Client,
+        runtime: Runtime,
+        clock: Clock,
+        config: NodeConfig,
+        recorder: Recorder,
+        *,
+        folder: Path | None = None,
+        images: Iterable[str] = (),
+    ) -> None:
+        self.config, self.on = config, False
+        self._client, self._runtime, self._clock, self._recorder = client, runtime, clock, recorder
+        place = Place(config.name, config.address, config.capacity)
+        launcher = Launcher(client, runtime, clock, recorder, place, images)
+        self._pods = PodWorkers(client, runtime, clock, launcher, config.cidr, folder)
+        self._boot = str(uuid.uuid4())
+        self._lease: Obj | None = None
+        self._reported = 0.0
+        self._beat: Callable[[], None] = lambda: None
+        self._left: set[str] = set()  # pods that had a sandbox when the power went
+
+    # ---------------------------------------------------------------------------------------- the node
+
+    def start(self, phase: float = 0.0) -> None:
+        """Register, beat, look at the pods already bound here; `phase` (0 to 1) spreads the beats of many nodes."""
+        self.on = True
+        self._event("Normal", "Starting", "Starting kubelet.")
+        node = self._register()
+        if not condition_is(node, "Ready"):
+            for reason, message in NODE_EVENTS:
+                self._event("Normal", reason, message.format(name=self.config.name))
+        self._tend(node, report=True)
+        self._beat = self._clock.call_later(RENEW * (1 - phase), self._heartbeat)
+        for pod in self._client.informer("Pod").by("node", self.config.name):
+            self._pods.pod_changed(None, pod)
+
+    async def stop(self) -> None:
+        """The server ends: let go of everything, touch no container."""
+        self.on = False
+        self._beat()
+        await self._pods.close()
+
+    async def power_off(self) -> None:
+        """Pull the plug: the heartbeat stops, every container dies at once, and nobody hears of it."""
+        self._left = set(self._pods.uids)
+        await self.stop()
+        states = (state for uid in self._left for state in self._runtime.containers(uid))
+        running = [state.id for state in states if state.phase == "running"]
+        await asyncio.gather(*(self._runtime.signal(id, SIGKILL) for id in running))
+
+    async def power_on(self) -> None:
+        """Boot: what was deleted meanwhile is cleaned up, what is still bound here starts again."""
+        if self.on:
+            return
+        bound = {pod["metadata"]["uid"] for pod in self._client.informer("Pod").by("node", self.config.name)}
+        for uid in self._left - bound:
+            await self._runtime.remove_pod(uid)
+        self._boot = str(uuid.uuid4())
+        self.start()
+        said = f"Node {self.config.name} has been rebooted, boot id: {self._boot}"
+        self._event("Warning", "Rebooted", said)
+
+    def pod_changed(self, before: Obj | None, after: Obj | None) -> None:
+        """A pod that is (or was) bound here came, changed or went."""
+        if self.on:
+            self._pods.pod_changed(before, after)
+
+    def wake(self, uid: str) -> None:
+        """A container of this pod started or ended."""
+        if self.on:
+            self._pods.wake(uid)
+
+    # --------------------------------------------------------------------------------------- heartbeat
+
+    def _heartbeat(self) -> None:
+        self._beat = self._clock.call_later(RENEW, self._heartbeat)
+        node = self._client.informer("Node").get(self.config.name)
+        if node is None:  # deleted: like a real kubelet, this one does not come back before it is started again
+            return
+        due = self._clock.since(self._reported) >= REPORT
+        self._tend(node, report=due or not condition_is(node, "Ready"))
+
+    def _tend(self, node: Obj, *, report: bool) -> None:
+        try:
+            if report:
+                self._report(node)
+            self._renew(node)
+        except ApiError as error:
+            log.warning("node %s: heartbeat not written: %s", self.config.name, error)
+
+    def _register(self) -> Obj:
+        try:
+            return self._client.create(new_node(self.config))
+        except AlreadyExists:
+            return self._client.get("Node", self.config.name)
+
+    def _report(self, node: Obj) -> None:
+        runtime = f"{self._runtime.name}://{self._runtime.version}"
+        now = self._clock.timestamp()
+        status = node_status(self.config, node, runtime, self._boot, now)
+        meta = {key: value for key, value in node["metadata"].items() if key != "resourceVersion"}
+        self._client.update({**node, "metadata": meta, "status": status}, "status")
+        self._reported = self._clock.time()
+
+    def _renew(self, node: Obj) -> None:
+        now = self._clock.micro_timestamp()
+        if self._lease is None:
+            self._lease = self._find_lease() or self._client.create(new_lease(self.config, node, now))
+        try:
+            spec = {**self._lease["spec"], "renewTime": now}
+            self._lease = self._client.update({**self._lease, "spec": spec})
+        except (Conflict, NotFound):
+            self._lease = None  # somebody changed or took it: the next beat reads it again
+
+    def _find_lease(self) -> Obj | None:
+        try:
+            return self._client.get("Lease", self.config.name, LEASES)
+        except NotFound:
+            return None
+
+    def _event(self, type_: str, reason: str, message: str) -> None:
+        # A kubelet does not know its Node's uid when it starts: it uses the name (pkg/kubelet, nodeRef).
+        about = {"kind": "Node", "apiVersion": "v1", "name": self.config.name, "uid": self.config.name}
+        self._recorder.event(about, "Warning" if type_ == "Warning" else "Normal", reason, message)

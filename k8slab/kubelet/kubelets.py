@@ -1,0 +1,100 @@
+"""All kubelets of the server process: who is told what, and what the rest of the server asks of them.
+
+One subscription to pods and one to the runtime serve every node, so that five thousand of them cost no more than three.
+`agent.py` is a single one; `streams.py` reads logs; `server.py` starts this after the runtime was opened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from k8slab.api.objects import Obj
+from k8slab.client.base import Client
+from k8slab.clock import Clock
+from k8slab.kubelet.agent import Kubelet
+from k8slab.kubelet.launch import Recorder
+from k8slab.kubelet.node import NodeConfig
+from k8slab.kubelet.streams import Streams
+from k8slab.runtime.base import Runtime
+
+log = logging.getLogger(__name__)
+
+GOLDEN = 0.6180339887498949  # multiples of it, taken mod 1, fall evenly however many there are
+
+
+class Kubelets:
+    """The nodes. `recorder_for(node)` gives the Recorder of component `kubelet` on that host."""
+
+    def __init__(
+        self,
+        client: Client,
+        runtime: Runtime,
+        clock: Clock,
+        recorder_for: Callable[[str], Recorder],
+        folder: Path | None = None,
+    ) -> None:
+        self._client, self._runtime, self._clock, self._recorder_for = client, runtime, clock, recorder_for
+        self._folder = folder if runtime.abilities.real else None
+        self._nodes: dict[str, Kubelet] = {}
+        self._pods: dict[str, str] = {}  # pod uid -> node, for what the runtime has to say
+        self._images: list[str] = []
+        self.streams = Streams(client, runtime, clock)
+
+    async def start(self, nodes: Iterable[NodeConfig]) -> None:
+        """Start a kubelet for each node, adopt the containers the runtime still has, remove those nobody knows."""
+        self._images = await self._runtime.images()
+        known = {pod["metadata"]["uid"] for pod in self._client.informer("Pod").list()}
+        for uid in self._runtime.pods().keys() - known:
+            log.info("pod %s has left the API while the server was away: removed", uid)
+            await self._runtime.remove_pod(uid)
+        for config in nodes:
+            self.add(config)
+        self._client.informer("Pod").subscribe(self._pod_changed)
+        self._runtime.subscribe(self._container_changed)
+
+    def add(self, config: NodeConfig) -> Kubelet:
+        """One node more."""
+        kubelet = Kubelet(
+            self._client,
+            self._runtime,
+            self._clock,
+            config,
+            self._recorder_for(config.name),
+            folder=self._folder,
+            images=self._images,
+        )
+        phase = len(self._nodes) * GOLDEN % 1
+        self._nodes[config.name] = kubelet
+        kubelet.start(phase)
+        return kubelet
+
+    async def stop(self) -> None:
+        """The server ends; containers are the runtime's to keep or to end."""
+        await asyncio.gather(*(kubelet.stop() for kubelet in self._nodes.values()))
+
+    async def power_off(self, node: str) -> None:
+        """Pull a node's plug. Raises KeyError for a node there is not."""
+        await self._nodes[node].power_off()
+
+    async def power_on(self, node: str) -> None:
+        """Switch it on again. Raises KeyError for a node there is not."""
+        await self._nodes[node].power_on()
+
+    def _pod_changed(self, before: Obj | None, after: Obj | None) -> None:
+        pod = after or before or {}
+        node = pod["spec"].get("nodeName")
+        if node is None or (kubelet := self._nodes.get(node)) is None:
+            return
+        uid = pod["metadata"]["uid"]
+        if after is None:
+            self._pods.pop(uid, None)
+        elif uid not in self._pods:
+            self._pods[uid] = node
+        kubelet.pod_changed(before, after)
+
+    def _container_changed(self, uid: str) -> None:
+        if node := self._pods.get(uid):
+            self._nodes[node].wake(uid)

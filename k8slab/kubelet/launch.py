@@ -1,0 +1,179 @@
+"""Acting, for one container: have its image, put its configuration together, start it. Every step leaves its event.
+
+`workers.py` calls `Launcher.start` for each `Start` of a plan. What goes wrong is written into the container's note;
+`plan.py` reads there when to try again, `status.py` what to say.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from k8slab.api.errors import NotFound
+from k8slab.api.objects import Obj, reference_to
+from k8slab.api.quantities import parse
+from k8slab.client.base import Client
+from k8slab.clock import Clock
+from k8slab.kubelet.environment import ConfigError, Facts, container_env, expand_all
+from k8slab.kubelet.plan import Start
+from k8slab.kubelet.view import PULL_FIRST, PULL_MOST, Note
+from k8slab.kubelet.volumes import mounts
+from k8slab.runtime.base import ContainerSpec, Runtime, RuntimeFailure
+
+
+class Recorder(Protocol):
+    """Writes Events (`client/events.py` does)."""
+
+    def event(self, obj: Obj, type: Literal["Normal", "Warning"], reason: str, message: str) -> None:
+        """Say that it happened to this object, or to what this ObjectReference names."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The node a container is started on."""
+
+    name: str
+    address: str
+    allocatable: Mapping[str, str]
+
+
+class Launcher:
+    """Starts containers on one node."""
+
+    def __init__(
+        self,
+        client: Client,
+        runtime: Runtime,
+        clock: Clock,
+        recorder: Recorder,
+        place: Place,
+        images: Iterable[str] = (),
+    ) -> None:
+        self._client, self._runtime, self._clock = client, runtime, clock
+        self.record, self.place = recorder, place
+        self._images = set(images)  # those this node has had; says which event is true, never whether to ask
+
+    def facts(self, pod: Obj, address: str) -> Facts:
+        """What the pod may be told of itself and of its namespace."""
+        namespace = pod["metadata"].get("namespace", "")
+
+        def find(kind: str, name: str) -> Obj | None:
+            try:
+                return self._client.get(kind, name, namespace)
+            except NotFound:
+                return None
+
+        return Facts(pod, address, self.place.address, self.place.allocatable, find)
+
+    async def start(self, pod: Obj, action: Start, address: str, volumes: Mapping[str, Path], note: Note) -> bool:
+        """Pull, configure, start; whether it runs now. If not, the note says why."""
+        container, now = action.container, self._clock.time
+        if not await self._pull(pod, container, note):
+            return False
+        try:
+            spec = self._spec(pod, action, address, volumes)
+        except ConfigError as error:
+            self._fail(pod, container, note, "CreateContainerConfigError", str(error))
+            return False
+        try:
+            await self._runtime.start(spec)
+        except RuntimeFailure as error:
+            self._fail(pod, container, note, error.reason, str(error))
+            return False
+        self.tell(pod, container, "Normal", "Created", "Container created")
+        self.tell(pod, container, "Normal", "Started", "Container started")
+        note.succeeded()
+        if action.after is not None:
+            note.restarted(action.after.finished, now(), self._clock.since)
+        return True
+
+    def tell(self, pod: Obj, container: Obj, type_: Literal["Normal", "Warning"], reason: str, message: str) -> None:
+        """An event about one container of a pod."""
+        init = container in (pod["spec"].get("initContainers") or [])
+        path = f"spec.{'initContainers' if init else 'containers'}{{{container['name']}}}"
+        self.record.event({**reference_to(pod), "fieldPath": path}, type_, reason, message)
+
+    # ------------------------------------------------------------------------------------------ image
+
+    async def _pull(self, pod: Obj, container: Obj, note: Note) -> bool:
+        image, policy = container["image"], container.get("imagePullPolicy", "IfNotPresent")
+        if policy == "Never" and image not in self._images and image not in await self._runtime.images():
+            message = f'Container image "{image}" is not present with pull policy of Never'
+            self.tell(pod, container, "Warning", "ErrImageNeverPull", message)
+            self._fail(pod, container, note, "ErrImageNeverPull", message)
+            return False
+        present = image in self._images and policy != "Always"
+        if not present and policy != "Never":
+            self.tell(pod, container, "Normal", "Pulling", f'Pulling image "{image}"')
+        begun = self._clock.monotonic()
+        try:
+            await self._runtime.pull(image)
+        except RuntimeFailure as error:
+            self._images.discard(image)
+            self._pull_failed(pod, container, note, error)
+            return False
+        took = f"{(self._clock.monotonic() - begun) * 1000:.0f}ms"
+        if present or policy == "Never":
+            said = f'Container image "{image}" already present on machine and can be accessed by the pod'
+        else:
+            said = f'Successfully pulled image "{image}" in {took} ({took} including waiting).'
+        self._images.add(image)
+        self.tell(pod, container, "Normal", "Pulled", said)
+        return True
+
+    def _pull_failed(self, pod: Obj, container: Obj, note: Note, error: RuntimeFailure) -> None:
+        self.tell(pod, container, "Warning", "Failed", f'Failed to pull image "{container["image"]}": {error}')
+        self.tell(pod, container, "Warning", "Failed", f"Error: {error.reason}")
+        note.failed(error.reason, str(error), self._clock.time(), PULL_FIRST, PULL_MOST)
+
+    def back_off_pulling(self, pod: Obj, container: Obj, note: Note) -> None:
+        """The failed pull has been on show long enough: it is not tried all the time, and the status says so."""
+        said = f'Back-off pulling image "{container["image"]}"'
+        note.message = f"{said}: {note.reason}: {note.message}"
+        note.reason = "ImagePullBackOff"
+        self.tell(pod, container, "Normal", "BackOff", said)
+        self.tell(pod, container, "Warning", "Failed", "Error: ImagePullBackOff")
+
+    # ------------------------------------------------------------------------------------------ start
+
+    def _spec(self, pod: Obj, action: Start, address: str, volumes: Mapping[str, Path]) -> ContainerSpec:
+        container = action.container
+        env = container_env(self.facts(pod, address), container, self._services(pod))
+        limits = (container.get("resources") or {}).get("limits") or {}
+        return ContainerSpec(
+            id=secrets.token_hex(32),
+            pod_uid=pod["metadata"]["uid"],
+            name=container["name"],
+            image=container["image"],
+            attempt=action.attempt,
+            command=expand_all(container.get("command"), env),
+            args=expand_all(container.get("args"), env),
+            env=env,
+            workdir=container.get("workingDir", ""),
+            mounts=mounts(container, volumes, pod, env),
+            cpu=float(parse(limits["cpu"])) if "cpu" in limits else None,
+            memory=int(parse(limits["memory"])) if "memory" in limits else None,
+            tty=bool(container.get("tty")),
+            stdin=bool(container.get("stdin")),
+            runs_on=self._runs_on(pod, container),
+        )
+
+    @staticmethod
+    def _runs_on(pod: Obj, container: Obj) -> bool:
+        if container in (pod["spec"].get("initContainers") or []):
+            return container.get("restartPolicy") == "Always"
+        return bool(pod["spec"].get("restartPolicy", "Always") == "Always")
+
+    def _services(self, pod: Obj) -> Iterable[Obj]:
+        informer = self._client.informer("Service")
+        namespace = pod["metadata"].get("namespace", "")
+        master = informer.get("kubernetes", "default") if namespace != "default" else None
+        return [*([master] if master else []), *informer.list(namespace)]
+
+    def _fail(self, pod: Obj, container: Obj, note: Note, reason: str, message: str) -> None:
+        self.tell(pod, container, "Warning", "Failed", f"Error: {message}")
+        note.failed(reason, message, self._clock.time())

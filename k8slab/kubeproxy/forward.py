@@ -1,0 +1,199 @@
+"""The data path: accept a connection, connect it to a pod, carry bytes both ways until both sides are done.
+
+`balance.py` chooses the pod; `proxy.py` opens and closes. Plain non-blocking sockets on the event loop's readers and
+writers: a short request costs half of what asyncio's transports take, because a connection inside one machine is made
+within the call and needs no task. Semantics are those of a network in between: one side's end of data is passed on
+while the other still speaks, a reset stays a reset, and who does not read slows down who writes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import socket
+import struct
+from collections.abc import Callable, Iterator
+
+from k8slab.clock import Clock
+from k8slab.kubeproxy.balance import Backend, Balancer
+
+log = logging.getLogger(__name__)
+
+CHUNK = 64 * 1024  # bytes read at once, and the most that waits in one direction
+ACCEPTS = 64  # connections taken before others on the event loop have their turn
+BREATHER = 1.0  # seconds without accepting, when the process has no file descriptor left
+RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing sends a reset
+PENDING = (errno.EINPROGRESS, errno.EALREADY)
+
+
+class Way:
+    """One direction of a connection: from `source` to `sink`. At most one chunk waits; then reading pauses."""
+
+    __slots__ = ("connection", "done", "pending", "sink", "source")
+
+    def __init__(self, connection: Connection, source: socket.socket, sink: socket.socket) -> None:
+        self.connection, self.source, self.sink = connection, source, sink
+        self.pending: memoryview | None = None
+        self.done = False
+
+    def readable(self) -> None:
+        try:
+            data = self.source.recv(CHUNK)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            self.connection.reset()
+            return
+        if not data:
+            self._finish()
+        elif rest := self._send(memoryview(data)):
+            self.pending = rest
+            self.connection.loop.remove_reader(self.source)
+            self.connection.loop.add_writer(self.sink, self.writable)
+
+    def writable(self) -> None:
+        self.pending = self._send(self.pending) if self.pending else None
+        if not self.pending:
+            self.connection.loop.remove_writer(self.sink)
+            if not self.done:
+                self.connection.loop.add_reader(self.source, self.readable)
+
+    def _send(self, data: memoryview) -> memoryview | None:
+        """Give the sink what it takes; returns the rest."""
+        try:
+            sent = self.sink.send(data)
+        except (BlockingIOError, InterruptedError):
+            return data
+        except OSError:  # the sink has closed; what it said before is still to be carried the other way
+            self._finish()
+            return None
+        return data[sent:] if sent < len(data) else None
+
+    def _finish(self) -> None:
+        self.done = True
+        self.connection.loop.remove_reader(self.source)
+        try:
+            self.sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # it has gone altogether
+        self.connection.finished()
+
+
+class Connection:
+    """A client's socket and a pod's, joined."""
+
+    __slots__ = ("back", "client", "loop", "members", "pod", "there")
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, client: socket.socket, pod: socket.socket, members: set[Connection]
+    ) -> None:
+        self.loop, self.client, self.pod, self.members = loop, client, pod, members
+        self.there, self.back = Way(self, client, pod), Way(self, pod, client)
+        members.add(self)
+        loop.add_reader(client, self.there.readable)
+        loop.add_reader(pod, self.back.readable)
+
+    def finished(self) -> None:
+        """One direction has ended; with the other, all has."""
+        if self.there.done and self.back.done:
+            self._close()
+
+    def reset(self) -> None:
+        """Break it off, so that both sides see that it did not end well."""
+        for end in (self.client, self.pod):
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        self._close()
+
+    def _close(self) -> None:
+        self.members.discard(self)
+        for end in (self.client, self.pod):
+            self.loop.remove_reader(end)
+            self.loop.remove_writer(end)
+            end.close()
+
+
+class Door:
+    """A listening socket, and the way from it to the pods. `members` collects its connections; they outlive it."""
+
+    def __init__(self, sock: socket.socket, balancer: Balancer, clock: Clock, members: set[Connection]) -> None:
+        self._sock, self._balancer, self._clock, self._members = sock, balancer, clock, members
+        self._loop = asyncio.get_running_loop()
+        self._waking: Callable[[], None] | None = None
+        self._waiting: dict[socket.socket, socket.socket] = {}  # pods that have not answered yet -> their clients
+        sock.listen(1024)
+        self._listen()
+
+    def close(self) -> None:
+        """Refuse from now on. What is connected stays so."""
+        if self._waking:
+            self._waking()
+        self._loop.remove_reader(self._sock)
+        self._sock.close()
+        for pod, client in self._waiting.items():
+            self._loop.remove_writer(pod)
+            pod.close()
+            _refuse(client)
+
+    def _listen(self) -> None:
+        self._loop.add_reader(self._sock, self._accept)
+
+    def _accept(self) -> None:
+        for _ in range(ACCEPTS):
+            try:
+                client, address = self._sock.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                log.warning("no connection can be accepted for a second: %s", error)
+                self._loop.remove_reader(self._sock)
+                self._waking = self._clock.call_later(BREATHER * self._clock.speed, self._listen)
+                return
+            client.setblocking(False)
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._connect(client, address[0], self._balancer.candidates(address[0], self._now()))
+
+    def _connect(self, client: socket.socket, address: str, candidates: Iterator[Backend]) -> None:
+        """Join the client with the first that answers; nothing of what it says has been read by then."""
+        for backend in candidates:
+            try:
+                pod = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            except OSError:
+                break
+            pod.setblocking(False)
+            pod.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            result = pod.connect_ex(backend)
+            if result in PENDING:
+                result = pod.connect_ex(backend)  # within one machine the answer is there already
+            if result in (0, errno.EISCONN):
+                self._join(client, address, pod, backend)
+                return
+            if result in PENDING:
+                self._waiting[pod] = client
+                self._loop.add_writer(pod, self._answered, client, address, pod, backend, candidates)
+                return
+            pod.close()
+        _refuse(client)
+
+    def _answered(
+        self, client: socket.socket, address: str, pod: socket.socket, backend: Backend, others: Iterator[Backend]
+    ) -> None:
+        self._loop.remove_writer(pod)
+        del self._waiting[pod]
+        if pod.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            pod.close()
+            self._connect(client, address, others)
+        else:
+            self._join(client, address, pod, backend)
+
+    def _join(self, client: socket.socket, address: str, pod: socket.socket, backend: Backend) -> None:
+        self._balancer.keep(address, backend, self._now())
+        Connection(self._loop, client, pod, self._members)
+
+    def _now(self) -> float:
+        return self._clock.monotonic() * self._clock.speed
+
+
+def _refuse(client: socket.socket) -> None:
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+    client.close()

@@ -1,0 +1,225 @@
+"""Reads a Dockerfile (docs.docker.com/reference/dockerfile): text and build arguments in, instructions and settings out.
+
+Nothing here touches a file; `images.py` lays out what the instructions ask for.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+MEANT_FOR_OTHERS = {"LABEL", "MAINTAINER", "HEALTHCHECK", "VOLUME"}  # nothing Kubernetes runs by; HEALTHCHECK least of all
+VARIABLE = re.compile(r"\\\$|\$(?:(\w+)|\{(\w+)(?::([-+])([^}]*))?\})")
+
+
+class DockerfileError(Exception):
+    """The Dockerfile asks for something impossible here; the message names the line and the instruction."""
+
+    def __init__(self, line: int, keyword: str, problem: str) -> None:
+        super().__init__(f"Dockerfile line {line}: {keyword} {problem}")
+
+
+class Instruction(NamedTuple):
+    """One instruction: where it begins, its keyword in capitals, and the rest of it."""
+
+    line: int
+    keyword: str
+    rest: str
+
+    def error(self, problem: str) -> DockerfileError:
+        return DockerfileError(self.line, self.keyword, problem)
+
+
+@dataclass(frozen=True)
+class Copy:
+    """`COPY sources… target`: a step that adds files. The paths are as written, with variables filled in."""
+
+    instruction: Instruction
+    sources: tuple[str, ...]
+    target: str  # absolute; ends in / if it must be a folder
+    mode: int | None = None
+
+
+@dataclass
+class Recipe:
+    """What a Dockerfile comes to: where it begins, what it adds, and how a container of it starts."""
+
+    base: str = ""
+    base_line: int = 0
+    copies: list[Copy] = field(default_factory=list)
+    folders: list[str] = field(default_factory=list)  # that WORKDIR makes
+    env: dict[str, str] = field(default_factory=dict)
+    workdir: str = ""
+    user: str = ""
+    ports: list[str] = field(default_factory=list)
+    entrypoint: list[str] | None = None
+    command: list[str] | None = None
+    stop_signal: str = ""
+
+
+def parse(text: str, arguments: Mapping[str, str] | None = None) -> Recipe:
+    """The recipe; `arguments` are the build's (`--build-arg`). Raises DockerfileError."""
+    return _Reader(dict(arguments or {})).read(text)
+
+
+def instructions(text: str) -> Iterator[Instruction]:
+    """The instructions, continued lines put together, comments and blank lines left out."""
+    begun, parts = 0, list[str]()
+    for number, line in enumerate([*text.splitlines(), ""], 1):
+        if line.lstrip().startswith("#") or (parts and not line.strip() and number <= len(text.splitlines())):
+            continue
+        begun = begun if parts else number
+        parts.append(line.strip().removesuffix("\\"))
+        if line.rstrip().endswith("\\"):
+            continue
+        whole, parts = "".join(parts).strip(), []
+        if whole:
+            keyword, _, rest = whole.partition(" ")
+            yield Instruction(begun, keyword.upper(), rest.strip())
+
+
+class _Reader:
+    """Goes through the instructions in order, filling in the recipe."""
+
+    def __init__(self, given: dict[str, str]) -> None:
+        self.given = given
+        self.arguments: dict[str, str] = {}
+        self.recipe = Recipe()
+
+    def read(self, text: str) -> Recipe:
+        at = None
+        for at in instructions(text):
+            known = getattr(self, f"read_{at.keyword.lower()}", None)
+            if at.keyword in MEANT_FOR_OTHERS:
+                continue
+            if known is None:
+                raise at.error("is not supported by the local runtime")
+            if not at.rest:
+                raise at.error("needs an argument")
+            if not self.recipe.base and at.keyword not in ("ARG", "FROM"):
+                raise at.error("comes before FROM, which says what the image is built on")
+            known(at)
+        if not self.recipe.base:
+            raise DockerfileError(at.line if at else 1, "FROM", "is missing: it says what the image is built on")
+        return self.recipe
+
+    def read_arg(self, at: Instruction) -> None:
+        name, equals, default = at.rest.partition("=")
+        if name in self.given:
+            self.arguments[name] = self.given[name]
+        elif equals:
+            self.arguments[name] = self.filled(" ".join(words(at, default)))
+
+    def read_from(self, at: Instruction) -> None:
+        if self.recipe.base:
+            raise at.error("a second time: builds in several stages are not supported by the local runtime")
+        base = [word for word in words(at, self.filled(at.rest)) if not word.startswith("--")]
+        if not base:
+            raise at.error("needs the image to build on")
+        self.recipe.base, self.recipe.base_line = base[0], at.line
+
+    def read_run(self, at: Instruction) -> None:
+        raise at.error("cannot be carried out by the local runtime: COPY what it would make, or use the docker runtime")
+
+    def read_copy(self, at: Instruction) -> None:
+        exec_form = json_list(at.rest)
+        paths = exec_form if exec_form is not None else words(at, at.rest)
+        mode = None
+        while paths and paths[0].startswith("--"):
+            flag, _, value = paths.pop(0).partition("=")
+            if flag == "--chmod":
+                mode = int(value, 8)
+            elif flag not in ("--chown", "--link"):  # whose a file is cannot be told from here: one user owns them all
+                raise at.error(f"{flag} is not supported by the local runtime")
+        if len(paths) < 2:
+            raise at.error("needs at least one source and a target")
+        *sources, target = [self.filled(path) for path in paths]
+        if at.keyword == "ADD" and any("://" in source for source in sources):
+            raise at.error("from a URL is not supported by the local runtime: fetch the file and COPY it")
+        slash = "/" if target.endswith("/") or target in (".", "..") or len(sources) > 1 else ""
+        self.recipe.copies.append(Copy(at, tuple(sources), self.absolute(target) + slash, mode))
+
+    read_add = read_copy
+
+    def read_env(self, at: Instruction) -> None:
+        parts = words(at, at.rest)
+        if "=" not in parts[0]:  # the old form: ENV name the whole rest
+            name, _, value = at.rest.partition(" ")
+            parts = [f"{name}={value.strip()}"]
+        for part in parts:
+            name, equals, value = part.partition("=")
+            if not equals:
+                raise at.error(f"cannot read {part!r}: write NAME=value")
+            self.recipe.env[name] = self.filled(value)
+
+    def read_workdir(self, at: Instruction) -> None:
+        self.recipe.workdir = self.absolute(self.filled(at.rest))
+        self.recipe.folders.append(self.recipe.workdir)
+
+    def read_user(self, at: Instruction) -> None:
+        self.recipe.user = self.filled(at.rest)
+
+    def read_expose(self, at: Instruction) -> None:
+        self.recipe.ports += self.filled(at.rest).split()
+
+    def read_stopsignal(self, at: Instruction) -> None:
+        self.recipe.stop_signal = self.filled(at.rest)
+
+    def read_entrypoint(self, at: Instruction) -> None:
+        self.recipe.entrypoint, self.recipe.command = command_line(at), None
+
+    def read_cmd(self, at: Instruction) -> None:
+        self.recipe.command = command_line(at)
+
+    def absolute(self, path: str) -> str:
+        """The path seen from the working folder, without `.` and `..`."""
+        parts: list[str] = []
+        for part in (path if path.startswith("/") else f"{self.recipe.workdir}/{path}").split("/"):
+            if part == "..":
+                parts = parts[:-1]
+            elif part not in ("", "."):
+                parts.append(part)
+        return "/" + "/".join(parts)
+
+    def filled(self, text: str) -> str:
+        """With $NAME, ${NAME}, ${NAME:-default} and ${NAME:+instead} filled in, from ENV first, then ARG."""
+        values = self.arguments | self.recipe.env
+
+        def fill(match: re.Match[str]) -> str:
+            if match[0] == "\\$":
+                return "$"
+            value = values.get(match[1] or match[2], "")
+            if match[3] == "-":
+                return value or match[4]
+            return (match[4] if value else "") if match[3] == "+" else value
+
+        return VARIABLE.sub(fill, text)
+
+
+def command_line(at: Instruction) -> list[str]:
+    """A JSON list as it stands (exec form), anything else for the shell."""
+    exec_form = json_list(at.rest)
+    return ["/bin/sh", "-c", at.rest] if exec_form is None else exec_form
+
+
+def json_list(text: str) -> list[str] | None:
+    """The words of a JSON list; None for what is none. (`['a']`, with the wrong quotes, is none: so it is for Docker.)"""
+    if not text.startswith("["):
+        return None
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return None
+    return found if all(isinstance(word, str) for word in found) else None
+
+
+def words(at: Instruction, text: str) -> list[str]:
+    """Split at spaces, as a shell would, quotes taken off."""
+    try:
+        return shlex.split(text)
+    except ValueError as problem:
+        raise at.error(f"cannot be read: {problem}") from None

@@ -1,0 +1,98 @@
+"""What fences this machine lets us put around a container: each tried for real, and what is missing explained.
+
+`local.py` builds its sandboxes by it (`sandbox.py`), `doctor` and the board show it.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+TIME_LIMIT = 2.0  # seconds; a try takes some 5 ms
+NAMESPACES = {"pid": ["--unshare-pid"], "uts": ["--unshare-uts"], "ipc": ["--unshare-ipc"], "cgroup": ["--unshare-cgroup"]}
+PROC = ["--proc", "/proc"]
+NETWORK = "pods share this machine's loopback network, each with an address of its own out of 127.0.0.0/8"
+SWITCHES = (  # file, value that forbids, what to say
+    ("user/max_user_namespaces", "0", "sysctl user.max_user_namespaces=15000"),
+    ("kernel/unprivileged_userns_clone", "0", "sysctl kernel.unprivileged_userns_clone=1"),
+    ("kernel/apparmor_restrict_unprivileged_userns", "1", "sysctl kernel.apparmor_restrict_unprivileged_userns=0"),
+)
+
+
+@dataclass(frozen=True)
+class Isolation:
+    """The fences there are, how to ask bubblewrap for them, and why the others are not."""
+
+    bubblewrap: str = ""  # its path; empty: no fence at all
+    options: tuple[str, ...] = ()
+    fences: frozenset[str] = frozenset()
+    proc: bool = False  # a /proc of the container's own
+    missing: Mapping[str, str] = field(default_factory=dict)
+
+
+def unfenced(reason: str) -> Isolation:
+    """No fence, for this reason."""
+    network = {"net": NETWORK}
+    return Isolation(missing=dict.fromkeys(["user", "mount", *NAMESPACES], reason) | network)
+
+
+@cache
+def probe() -> Isolation:
+    """Try them, once for each process of ours. One run of some 6 ms where all work, else one for each."""
+    bubblewrap = shutil.which("bwrap")
+    if bubblewrap is None:
+        return unfenced("bubblewrap is not installed: apt install bubblewrap")
+    every = ["--unshare-user", *(option for options in NAMESPACES.values() for option in options)]
+    if not refusal(bubblewrap, [*every, *PROC]):
+        fences = frozenset({"user", "mount", *NAMESPACES})
+        return Isolation(bubblewrap, tuple(every), fences, True, {"net": NETWORK})
+    return one_by_one(bubblewrap)
+
+
+def one_by_one(bubblewrap: str) -> Isolation:
+    """Each fence by itself. Without a user namespace only root may put up any."""
+    missing = {"net": NETWORK}
+    options = ["--unshare-user"]
+    if refused := refusal(bubblewrap, options):
+        missing["user"] = explain(refused)
+        options = []
+        if refusal(bubblewrap, options):
+            return unfenced(missing["user"])
+    fences = {"mount"} | ({"user"} if options else set())
+    base = list(options)
+    for fence, wanted in NAMESPACES.items():
+        if refused := refusal(bubblewrap, [*base, *wanted]):
+            missing[fence] = explain(refused)
+        else:
+            options += wanted
+            fences.add(fence)
+    refused = refusal(bubblewrap, [*options, *PROC]) if "pid" in fences else "it needs a pid namespace"
+    if refused:
+        missing["proc"] = f"containers have an empty /proc: {explain(refused)}"
+    return Isolation(bubblewrap, tuple(options), frozenset(fences), not refused, missing)
+
+
+def refusal(bubblewrap: str, options: list[str]) -> str:
+    """Run `true` behind these fences: empty if it ran, else what bubblewrap said."""
+    command = [bubblewrap, *options, "--ro-bind", "/", "/", "--dev", "/dev", shutil.which("true") or "/bin/true"]
+    try:
+        done = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, timeout=TIME_LIMIT, text=True)
+    except (OSError, subprocess.TimeoutExpired) as failure:
+        return str(failure)
+    return "" if done.returncode == 0 else done.stderr.strip().removeprefix("bwrap: ") or f"exit {done.returncode}"
+
+
+def explain(refused: str) -> str:
+    """bubblewrap's words, and the line that would help if the cause is known."""
+    for file, forbids, remedy in SWITCHES:
+        path = Path("/proc/sys", file)
+        if path.exists() and path.read_text().strip() == forbids:
+            return f"{refused} (the kernel is set to refuse: {remedy})"
+    if "\nSeccomp:\t2" in Path("/proc/self/status").read_text():
+        remedy = "docker run --security-opt seccomp=unconfined --security-opt apparmor=unconfined"
+        return f"{refused} (a filter around this process refuses; in a container: {remedy})"
+    return refused

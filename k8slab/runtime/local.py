@@ -1,0 +1,302 @@
+"""The local runtime: a container is a Linux process tree, as strongly fenced as this machine allows (DESIGN §4).
+
+It keeps files and addresses and decides; processes are held by the shim (`shimclient.py`, `shim/`), which goes on when we
+end. The way of a start: `images.py` -> `sandbox.py` -> `cgroups.py` -> shim.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import re
+import shutil
+import signal
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Any
+
+import k8slab
+from k8slab.runtime import cgroups, isolation, logs, sandbox
+from k8slab.runtime.addresses import Addresses
+from k8slab.runtime.base import Abilities, ContainerSpec, ContainerState, Exec, LogLine, PodConfig, RuntimeFailure, Usage
+from k8slab.runtime.exec import ShimExec
+from k8slab.runtime.images import ImageStore
+from k8slab.runtime.processes import usage_of
+from k8slab.runtime.shim.reap import kill_marked, marked
+from k8slab.runtime.shimclient import ShimClient, ShimGone
+
+SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")  # of pods and containers: their ids name folders
+
+
+@dataclass
+class Record:
+    """A container, as this runtime remembers it."""
+
+    state: ContainerState
+    over: asyncio.Event
+    meta: dict[str, Any]  # what the shim keeps for the next server
+
+
+class LocalRuntime:
+    """Keeps the promises of `base.Runtime` with processes of this machine.
+
+    `state` is a folder that only this lab's user may enter; `subnet` the range its nodes' addresses come from.
+    `fenced=False` goes without bubblewrap, as on a machine that has none.
+    """
+
+    name = "local"
+    version = k8slab.__version__
+
+    def __init__(
+        self, state: Path, lab: str, subnet: str, images: ImageStore | None = None, *, fenced: bool = True
+    ) -> None:
+        self.state = state
+        self.lab = lab
+        self.subnet = IPv4Network(subnet)
+        self.abilities = Abilities(real=True)
+        self._store = images or ImageStore(state / "images")
+        self._fenced = fenced
+        self._isolation = isolation.unfenced("not tried yet")
+        self._cgroups: cgroups.Cgroups | None = None
+        self._addresses = Addresses()
+        self._pods: dict[str, PodConfig] = {}
+        self._records: dict[str, Record] = {}
+        self._changed: list[Callable[[str], None]] = []
+        self._shim = ShimClient(self._heard, self._shim_died)
+        self._starting_shim = asyncio.Lock()
+
+    # the lab
+
+    async def open(self) -> None:
+        self._isolation = isolation.probe() if self._fenced else isolation.unfenced("switched off")
+        self._cgroups = cgroups.Cgroups(self.lab)
+        missing = {**self._isolation.missing, **self._cgroups.missing}
+        self.abilities = Abilities(True, self._isolation.fences, self._cgroups.limits, True, missing)
+        self._pod_root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for file in self._pod_root.glob("*/pod.json"):
+            kept = json.loads(file.read_text())
+            pod = PodConfig(**kept["pod"])
+            self._pods[pod.uid] = pod
+            self._addresses.keep(pod.uid, kept["address"])
+        if await self._shim.connect(self.state):
+            await self._adopt(await self._shim.ask("list"))
+        else:
+            self._sweep()
+            await self._need_shim()
+
+    async def close(self, *, leave_running: bool) -> None:
+        if not leave_running:
+            if self._shim.connected:
+                with contextlib.suppress(ShimGone):
+                    await self._shim.ask("end")
+            self._shim.close()
+            self._sweep()
+            if self._cgroups:
+                self._cgroups.close()
+            await asyncio.to_thread(shutil.rmtree, self._pod_root, ignore_errors=True)
+            for name in ("shim.sock", "shim.lock", "shim.log"):
+                (self.state / name).unlink(missing_ok=True)
+        self._shim.close()
+
+    async def _adopt(self, listed: list[dict[str, Any]]) -> None:
+        for told in listed:
+            pod = told["meta"].get("pod_uid")
+            if pod in self._pods:
+                self._remember(told)
+            elif pod:  # its pod was being removed when the server died
+                await self._shim.ask("signal", container=told["id"], number=signal.SIGKILL)
+                await self._shim.ask("remove", container=told["id"])
+
+    def _sweep(self) -> None:
+        """Kill what an earlier shim of this lab left behind, should it have died by force."""
+        ours = {folder.name for folder in self._pod_root.glob("*/containers/*")}
+        for id in ours & set(marked()):
+            kill_marked(id)
+
+    async def _need_shim(self) -> None:
+        async with self._starting_shim:
+            if not self._shim.connected:
+                await self._shim.start(self.state, self.lab)
+
+    def _shim_died(self) -> None:
+        """Its containers died with it; nobody knows how they would have ended."""
+        for record in [record for record in self._records.values() if record.state.phase == "running"]:
+            kill_marked(record.state.id)
+            message = "The container could not be located: the process that held it has ended"
+            end = {"exit_code": 137, "reason": "ContainerStatusUnknown", "message": message}
+            self._ended(record, finished=record.state.started, **end)
+
+    # images
+
+    async def pull(self, image: str) -> str:
+        return self._store.get(image).id
+
+    async def images(self) -> list[str]:
+        return self._store.names()
+
+    # pods
+
+    @property
+    def _pod_root(self) -> Path:
+        return self.state / "pods"
+
+    def _pod_folder(self, uid: str) -> Path:
+        if not SAFE.fullmatch(uid):
+            raise RuntimeFailure("CreatePodSandboxError", f"{uid!r} cannot be a pod's uid: it names a folder here")
+        return self._pod_root / uid
+
+    async def run_pod(self, pod: PodConfig) -> str:
+        folder = self._pod_folder(pod.uid)
+        if not IPv4Network(pod.cidr).subnet_of(self.subnet):
+            problem = f"node {pod.node} has the range {pod.cidr}, which is not in the lab's, {self.subnet}"
+            raise RuntimeFailure("CreatePodSandboxError", problem)
+        address = self._addresses.give(pod.uid, pod.cidr)
+        if pod.uid not in self._pods:
+            sandbox.prepare_pod(folder, pod, address)
+            making = folder / "pod.json.new"
+            making.write_text(json.dumps({"address": address, "pod": asdict(pod)}))
+            making.rename(folder / "pod.json")
+            self._pods[pod.uid] = pod
+        return address
+
+    async def remove_pod(self, uid: str) -> None:
+        folder = self._pod_folder(uid)
+        for state in self.containers(uid):
+            await self.remove(state.id)
+        self._pods.pop(uid, None)
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        self._addresses.free(uid)
+
+    def pods(self) -> dict[str, str]:
+        return self._addresses.all()
+
+    # containers
+
+    async def start(self, spec: ContainerSpec) -> None:
+        if spec.id in self._records:
+            return
+        pod = self._pods.get(spec.pod_uid)
+        if pod is None or not SAFE.fullmatch(spec.id):
+            raise RuntimeFailure("CreateContainerError", f"container {spec.id}: its pod has no sandbox")
+        image = self._store.get(spec.image)
+        place = sandbox.Place(self._pod_folder(pod.uid) / "containers" / spec.id, self._pod_folder(pod.uid))
+        assert self._cgroups
+        folders = []
+        try:
+            address = self._addresses.give(pod.uid, pod.cidr)
+            asked = sandbox.order(spec, image, pod, address, place, self._isolation, "pids" in self._cgroups.limits)
+            folders = self._cgroups.make(spec.id, spec.cpu, spec.memory)
+            meta = {"pod_uid": pod.uid, "name": spec.name, "attempt": spec.attempt, "image_id": image.id}
+            meta |= {"stop_signal": image.stop_signal, "cgroups": folders, "env": asked["env"], "cwd": asked["cwd"]}
+            await self._need_shim()
+            told = await self._shim.ask("start", container={**asked, "cgroups": folders, "meta": meta})
+        except (RuntimeFailure, OSError) as failure:
+            self._cgroups.discard(folders)
+            shutil.rmtree(place.folder, ignore_errors=True)
+            if isinstance(failure, OSError):
+                raise RuntimeFailure("CreateContainerError", str(failure)) from failure
+            raise
+        self._remember(told)
+        self._tell(pod.uid)
+
+    async def stop(self, id: str, grace: float) -> None:
+        record = self._records.get(id)
+        if record is None or record.over.is_set():
+            return
+        if grace > 0:
+            number = signal.Signals[record.meta.get("stop_signal", "SIGTERM")]
+            await self._send(id, number)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(record.over.wait(), grace)
+        if not record.over.is_set():
+            await self._send(id, signal.SIGKILL)
+            await record.over.wait()
+
+    async def signal(self, id: str, number: int) -> None:
+        if id in self._records:
+            await self._send(id, number)
+
+    async def remove(self, id: str) -> None:
+        record = self._records.get(id)
+        if record is None:
+            return
+        await self.stop(id, 0)
+        with contextlib.suppress(ShimGone):
+            await self._shim.ask("remove", container=id)
+        self._records.pop(id, None)
+        await asyncio.to_thread(shutil.rmtree, self._folder(record.state), ignore_errors=True)
+
+    def containers(self, pod_uid: str) -> list[ContainerState]:
+        return [record.state for record in self._records.values() if record.state.pod_uid == pod_uid]
+
+    def subscribe(self, changed: Callable[[str], None]) -> None:
+        self._changed.append(changed)
+
+    async def _send(self, id: str, number: int) -> None:
+        with contextlib.suppress(ShimGone):  # then it is dead already
+            await self._shim.ask("signal", container=id, number=int(number))
+
+    # what comes out of them
+
+    async def logs(self, id: str, *, follow: bool = False) -> AsyncIterator[LogLine]:
+        record = self._records.get(id)
+        if record is None:
+            raise RuntimeFailure("NotFound", f"container {id} is gone, and its log with it")
+
+        async def grown(seen: int) -> tuple[int, bool]:
+            try:
+                told = await self._shim.ask("log", container=id, seen=seen)
+            except ShimGone:
+                return seen, True
+            return told["written"], told["ended"]
+
+        async for line in logs.read(self._folder(record.state) / "log", grown if follow else None):
+            yield line
+
+    async def exec(self, id: str, command: Sequence[str], *, tty: bool = False, stdin: bool = False) -> Exec:
+        record = self._records.get(id)
+        if record is None or record.over.is_set():
+            raise RuntimeFailure("NotFound", f"container {id} is not running")
+        return await ShimExec.start(self._shim, id, record.meta, command, tty=tty, stdin=stdin)
+
+    async def usage(self, id: str) -> Usage | None:
+        record = self._records.get(id)
+        if record is None or record.over.is_set() or record.state.pid is None:
+            return None
+        return cgroups.usage(record.meta.get("cgroups", ())) or usage_of(record.state.pid)
+
+    # what the shim tells
+
+    def _folder(self, state: ContainerState) -> Path:
+        return self._pod_folder(state.pod_uid) / "containers" / state.id
+
+    def _remember(self, told: dict[str, Any]) -> None:
+        meta = told["meta"]
+        state = ContainerState(
+            told["id"], meta["pod_uid"], meta["name"], meta["attempt"], "running",
+            pid=told["pid"], started=told["started"], image_id=meta["image_id"],
+        )  # fmt: skip
+        record = self._records[state.id] = Record(state, asyncio.Event(), meta)
+        if told["exit_code"] is not None:
+            self._end(record, told)
+
+    def _heard(self, event: dict[str, Any]) -> None:
+        if event["id"] in self._records:
+            self._end(self._records[event["id"]], event)
+
+    def _end(self, record: Record, told: dict[str, Any]) -> None:
+        code = told["exit_code"]
+        reason = "Completed" if code == 0 else "OOMKilled" if told["oom"] and code == 137 else "Error"
+        self._ended(record, exit_code=code, reason=reason, finished=told["finished"])
+
+    def _ended(self, record: Record, **end: Any) -> None:
+        record.state = replace(record.state, phase="exited", pid=None, **end)
+        record.over.set()
+        self._tell(record.state.pod_uid)
+
+    def _tell(self, pod_uid: str) -> None:
+        for changed in self._changed:
+            changed(pod_uid)

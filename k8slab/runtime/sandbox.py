@@ -1,0 +1,223 @@
+"""From a wish to an order: the command line, environment, files and limits with which the shim starts a container.
+
+Two ways: behind bubblewrap's fences with a root of its own, or, where there are none, as a process that finds its image
+in its working folder. `local.py` calls it with what `isolation.py` and `cgroups.py` found; `shim/spawn.py` carries it out.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from k8slab.runtime.base import ContainerSpec, Mount, PodConfig, RuntimeFailure
+from k8slab.runtime.images import Image
+from k8slab.runtime.isolation import Isolation
+
+SYSTEM = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32")
+SETTINGS = (  # of this machine's /etc: what programs need to find libraries, trust servers and tell the time, no more
+    "alternatives", "ca-certificates", "ca-certificates.conf", "crypto-policies", "ld.so.cache", "ld.so.conf",
+    "ld.so.conf.d", "localtime", "mime.types", "pki", "protocols", "services", "ssl", "terminfo",
+)  # fmt: skip
+POD_FILES = ("hosts", "hostname", "resolv.conf")  # shared by a pod's containers
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+LIMITS = {"RLIMIT_CORE": 0, "RLIMIT_NOFILE": 65536, "RLIMIT_FSIZE": 2 << 30}
+PROCESSES = 512  # a container, or, where the kernel counts the whole user's, more than the user has now
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a container lives on this machine."""
+
+    folder: Path  # its own: `root` and `log`
+    pod: Path  # its pod's: `etc`
+
+    @property
+    def root(self) -> Path:
+        return self.folder / "root"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "log"
+
+
+def prepare_pod(folder: Path, pod: PodConfig, address: str) -> None:
+    """The files every container of a pod sees. `localhost` is the pod's address: it is where its containers meet."""
+    etc = folder / "etc"
+    etc.mkdir(parents=True, exist_ok=True)
+    names = f"{address}\tlocalhost\n{address}\t{pod.hostname}\n"
+    (etc / "hosts").write_text(f"# Kubernetes-managed hosts file.\n{names}")
+    (etc / "hostname").write_text(pod.hostname + "\n")
+    resolver = Path("/etc/resolv.conf")
+    (etc / "resolv.conf").write_text(resolver.read_text() if resolver.exists() else "")
+
+
+def order(
+    spec: ContainerSpec, image: Image, pod: PodConfig, address: str, place: Place, isolation: Isolation, pids: bool
+) -> dict[str, Any]:
+    """What the shim is asked to start. `pids`: a control group counts processes, so that no other limit has to.
+
+    Raises RuntimeFailure when there is nothing to run, or no such program in the image.
+    """
+    lay_out(image, place.root)
+    argv = [*(spec.command or image.entrypoint), *(spec.args or (() if spec.command else image.command))]
+    if not argv:
+        raise RuntimeFailure("CreateContainerError", f'image "{spec.image}" names no command, and the container neither')
+    env = environment(spec, image, pod, address)
+    workdir = spec.workdir or image.workdir or "/"
+    (place.root / workdir.lstrip("/")).mkdir(parents=True, exist_ok=True)
+    common = {"id": spec.id, "log": str(place.log), "tty": spec.tty, "stdin": spec.stdin, "limits": limits(spec, isolation)}
+    common |= {"late_limits": {}, "contained": "pid" in isolation.fences, "fenced": bool(isolation.bubblewrap)}
+    if not isolation.bubblewrap:
+        if not pids:
+            common["limits"]["RLIMIT_NPROC"] = processes_of_user() + PROCESSES
+        return common | without_fences(spec, argv, env, workdir, place)
+    if not pids:  # set once it is inside: the kernel counts a user namespace's processes by themselves
+        common["late_limits"] = {"RLIMIT_NPROC": PROCESSES if "user" in isolation.fences else processes_of_user() + PROCESSES}
+    find_program(argv[0], env["PATH"], workdir, place.root, spec.mounts)
+    title = f"k8slab-container:{pod.namespace}/{pod.name}/{spec.name}"
+    options = fences(spec, image, pod, place, isolation, workdir)
+    return common | {
+        "argv": argv, "env": env, "cwd": "/", "title": title, "bubblewrap": isolation.bubblewrap, "options": options
+    }  # fmt: skip
+
+
+def lay_out(image: Image, root: Path) -> None:
+    """The image's layers over each other, and the folders every system has."""
+    root.mkdir(parents=True, exist_ok=True)
+    for layer in image.layers:
+        shutil.copytree(layer, root, symlinks=True, dirs_exist_ok=True)
+    for name in ("tmp", "etc", "root", "var/tmp", "run"):
+        (root / name).mkdir(parents=True, exist_ok=True)
+    for name in ("tmp", "var/tmp"):
+        (root / name).chmod(0o1777)
+
+
+def environment(spec: ContainerSpec, image: Image, pod: PodConfig, address: str) -> dict[str, str]:
+    """Nothing of ours: the image's, what the pod should know of itself, the manifest's word last, and the mark."""
+    env = {"PATH": DEFAULT_PATH, "HOME": "/root", "HOSTNAME": pod.hostname, "POD_IP": address, "NODE_NAME": pod.node}
+    env |= {"TERM": "xterm"} if spec.tty else {}
+    return env | dict(image.env) | dict(spec.env) | {"K8SLAB_CONTAINER": spec.id}
+
+
+def limits(spec: ContainerSpec, isolation: Isolation) -> dict[str, int]:
+    """Those the kernel keeps for each process, wherever we are."""
+    return dict(LIMITS)
+
+
+def processes_of_user() -> int:
+    """How many processes and threads this user has: RLIMIT_NPROC counts them all, in whatever container."""
+    count = 0
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if os.stat(f"/proc/{name}").st_uid == os.getuid():
+                count += os.stat(f"/proc/{name}/task").st_nlink - 2
+        except OSError:
+            continue
+    return count
+
+
+# behind fences
+
+
+def fences(
+    spec: ContainerSpec, image: Image, pod: PodConfig, place: Place, isolation: Isolation, workdir: str
+) -> list[str]:
+    """bubblewrap's options: a root of its own, this machine's programs read-only in it, and nothing else of this machine."""
+    options = [*isolation.options, "--die-with-parent", "--cap-drop", "ALL"]
+    options += ["--as-pid-1"] if "pid" in isolation.fences else []  # signals reach it directly, as in any container
+    options += ["--hostname", pod.hostname] if "uts" in isolation.fences else []
+    number = image.user.partition(":")[0]
+    uid = number if number.isdigit() else "1000" if image.user not in ("", "root") else "0"
+    options += ["--uid", uid, "--gid", uid] if "user" in isolation.fences else []
+    write_users(place.root, uid, number)
+    options += ["--bind", str(place.root), "/"]
+    options += [word for pair in system(place.root) for word in ("--ro-bind", *pair)]
+    if image.python and not sys.base_prefix.startswith("/usr"):
+        options += ["--ro-bind", sys.base_prefix, sys.base_prefix]
+    for name in POD_FILES:
+        options += ["--ro-bind", str(place.pod / "etc" / name), f"/etc/{name}"]
+    options += ["--proc", "/proc"] if isolation.proc else ["--tmpfs", "/proc"]
+    options += ["--dev", "/dev"]
+    for mount in spec.mounts:
+        options += ["--ro-bind" if mount.read_only else "--bind", mount.source, mount.target]
+    return [*options, "--chdir", workdir]
+
+
+def write_users(root: Path, uid: str, name: str) -> None:
+    """Who there is, inside."""
+    user = f"{name if not name.isdigit() else 'user'}:x:{uid}:{uid}::/:/bin/sh\n" if uid != "0" else ""
+    group = f"{name if not name.isdigit() else 'user'}:x:{uid}:\n" if uid != "0" else ""
+    for file, text in {
+        "passwd": f"root:x:0:0:root:/root:/bin/sh\n{user}nobody:x:65534:65534:nobody:/:/bin/false\n",
+        "group": f"root:x:0:\n{group}nogroup:x:65534:\n",
+        "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n",
+    }.items():
+        if not (root / "etc" / file).exists():
+            (root / "etc" / file).write_text(text)
+
+
+def system(root: Path) -> Iterator[tuple[str, str]]:
+    """What of this machine is to be seen at the same place inside. Where the image has files of its own, around them."""
+    for name in SYSTEM:
+        path = Path("/", name)
+        if path.is_symlink():  # /lib -> usr/lib, as on every system since the merge
+            if not os.path.lexists(root / name):
+                (root / name).symlink_to(path.readlink())
+        elif path.is_dir():
+            yield from around(path, root)
+    for name in SETTINGS:
+        if Path("/etc", name).exists() and not os.path.lexists(root / "etc" / name):
+            yield f"/etc/{name}", f"/etc/{name}"
+
+
+def around(path: Path, root: Path) -> Iterator[tuple[str, str]]:
+    """The folder, or if the image has it as well, what is in it and not in the image's."""
+    own = root / path.relative_to("/")
+    if not os.path.lexists(own):
+        yield str(path), str(path)
+    elif own.is_dir() and not own.is_symlink() and path.is_dir():
+        for child in path.iterdir():
+            yield from around(child, root)
+
+
+def find_program(name: str, path: str, workdir: str, root: Path, mounts: Sequence[Mount]) -> None:
+    """Raise RuntimeFailure, in the words of a container runtime, if a program is not in the image."""
+    folders = [""] if "/" in name else path.split(":")
+    for folder in folders:
+        inside = os.path.join(workdir if folder == "" else "/", folder, name)
+        mounted = any(inside.startswith(mount.target.rstrip("/") + "/") for mount in mounts)
+        visible = inside.split("/")[1] in SYSTEM or inside.startswith(sys.base_prefix)
+        if mounted or os.path.lexists(root / inside.lstrip("/")) or (visible and os.path.exists(inside)):
+            return
+    where = "no such file or directory" if "/" in name else "executable file not found in $PATH"
+    raise RuntimeFailure("RunContainerError", f'exec: "{name}": {where}')
+
+
+# without
+
+
+def without_fences(
+    spec: ContainerSpec, argv: Sequence[str], env: dict[str, str], workdir: str, place: Place
+) -> dict[str, Any]:
+    """The same as near as it comes: words that are paths of the image or a volume become paths of this machine."""
+    root = place.root
+    for mount in spec.mounts:
+        link = root / mount.target.lstrip("/")
+        link.parent.mkdir(parents=True, exist_ok=True)
+        if link.is_dir() and not link.is_symlink():
+            shutil.rmtree(link)
+        if not os.path.lexists(link):
+            link.symlink_to(mount.source)
+
+    def here(word: str) -> str:
+        own = root / word.lstrip("/")
+        return str(own) if word.startswith("/") and word != "/" and os.path.lexists(own) else word
+
+    path = ":".join(part for folder in env["PATH"].split(":") for part in dict.fromkeys([here(folder), folder]))
+    env = {name: here(value) for name, value in env.items()} | {"PATH": path, "TMPDIR": str(root / "tmp")}
+    return {"argv": [here(word) for word in argv], "env": env, "cwd": str(root / workdir.lstrip("/"))}

@@ -1,0 +1,7 @@
+"""Where Python enters when it runs this folder. The modules beside it are compiled once and cached; this one never is."""
+
+import os
+import sys
+
+sys.path.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+__import__("shim.daemon", fromlist=["main"]).main(*sys.argv[1:3])

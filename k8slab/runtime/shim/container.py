@@ -1,0 +1,111 @@
+"""What the shim knows of one container: how it was asked for, its main process, its output, its end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+from .log import Log
+from .reap import kill
+
+Answer = Callable[[dict[str, Any]], None]
+
+
+def ignore(*_: object) -> None:
+    """Nobody is waiting for this."""
+
+
+class Container:
+    """One process tree. Its first process is our child, or, when fenced, the child of a bubblewrap that is."""
+
+    def __init__(self, spec: dict[str, Any], answer: Answer) -> None:
+        self.id: str = spec["id"]
+        self.spec = spec
+        self.answer = answer  # to whom asked for the start, once it runs or cannot
+        self.child = 0  # our own child
+        self.first = 0  # the container's first process
+        self.told = b""  # by bubblewrap, so far
+        self.gate = -1  # a fenced one waits until this is closed
+        self.stdin = -1
+        self.outputs: dict[int, bytes] = {}  # file descriptor -> stream
+        self.log: Log | None = Log(spec["log"]) if "log" in spec else None
+        self.followers: list[tuple[int, Answer]] = []
+        self.started = self.finished = 0.0
+        self.exit_code: int | None = None
+        self.oom = False
+        self._pidfd = -1
+
+    def state(self) -> dict[str, Any]:
+        """What `list`, answers and events tell of it."""
+        told = {"id": self.id, "pid": self.first, "started": self.started, "finished": self.finished}
+        return told | {"exit_code": self.exit_code, "oom": self.oom, "meta": self.spec.get("meta", {})}
+
+    def streams(self, given: list[int]) -> list[int]:
+        """Make what the child gets as its standard streams, keeping our ends; or take those an exec brought along."""
+        if given:
+            return given
+        if self.spec.get("tty"):
+            ours, theirs = os.openpty()
+            self.outputs = {ours: b"stdout"}
+            self.stdin = os.dup(ours)
+            return [theirs, os.dup(theirs), os.dup(theirs)]
+        if self.spec.get("stdin"):
+            stdin, self.stdin = os.pipe()
+        else:
+            stdin = os.open(os.devnull, os.O_RDONLY)
+        (out, out_in), (err, err_in) = os.pipe(), os.pipe()
+        self.outputs = {out: b"stdout", err: b"stderr"}
+        return [stdin, out_in, err_in]
+
+    def runs(self, first: int) -> None:
+        """Its first process is known and goes: say so."""
+        self.first, self.started = first, time.time()
+        if first != self.child:  # not ours to bury, so its number could become another's: hold on to the process itself
+            try:
+                self._pidfd = os.pidfd_open(first)
+            except OSError:  # a kernel before 5.3, or a very short life
+                self._pidfd = -1
+        self.answer({"ok": self.state()})
+        self.answer = ignore
+
+    def fail(self, why: str) -> None:
+        """It cannot run: say why, once, and leave nothing."""
+        self.answer({"error": why})
+        self.answer = ignore
+        kill(self.child)
+
+    def ended(self, code: int) -> None:
+        """It is over, and all of its output is in the log."""
+        for fd in (self._pidfd, self.gate, self.stdin):
+            if fd >= 0:
+                os.close(fd)
+        self.exit_code = code if code >= 0 else 128 - code
+        self.finished = time.time()
+        if self.log:
+            self.log.close()
+        self.tell_followers()
+        if not self.started:
+            self.answer({"error": self.log.last.decode(errors="replace") if self.log else "it ended before it had begun"})
+
+    def tell_followers(self) -> None:
+        """Answer those whose log has grown, or never will again."""
+        waiting, self.followers = self.followers, []
+        written, over = self.log.written if self.log else 0, self.exit_code is not None
+        for seen, answer in waiting:
+            if over or written > seen:
+                answer({"ok": {"written": written, "ended": over}})
+            else:
+                self.followers.append((seen, answer))
+
+    def signal(self, number: int) -> None:
+        """Send a signal to its first process (to bubblewrap, while there is none yet)."""
+        if self._pidfd < 0:
+            kill(self.first or self.child, number)
+            return
+        try:
+            signal.pidfd_send_signal(self._pidfd, number)
+        except ProcessLookupError:
+            return

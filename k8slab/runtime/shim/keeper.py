@@ -1,0 +1,256 @@
+"""The shim's loop: requests, output and deaths, as they come, never waiting for one of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import select
+import signal
+import socket
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from .container import Answer, Container, ignore
+from .link import CHUNK, Link
+from .reap import kill_marked, leave_cgroups
+from .spawn import become, enter_cgroup
+
+IDLE, ORPHANED = 10.0, 3600.0  # seconds without a server after which an empty shim ends; after which any shim does
+
+
+class Keeper:
+    """Holds the containers. `op_*` are the requests it serves."""
+
+    def __init__(self, listener: socket.socket) -> None:
+        listener.setblocking(False)
+        self.listener = listener
+        self.containers: dict[str, Container] = {}
+        self.links: dict[int, Link] = {}
+        self.ending: Answer | None = None
+        self.alone_since = time.monotonic()
+        self.poll = select.poll()
+        self.readers: dict[int, Callable[[], None]] = {}
+        self.watch(listener.fileno(), self.accept)
+
+    # the loop
+
+    def run(self) -> None:
+        """Until told to end, or nobody is left to work for."""
+        wake, wakeup = os.pipe()
+        os.set_blocking(wakeup, False)
+        signal.signal(signal.SIGCHLD, ignore)
+        signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
+        self.watch(wake, lambda: self.reap(wake))
+        while not self.over():
+            for fd, link in self.links.items():
+                self.poll.modify(fd, select.POLLIN | (select.POLLOUT if link.outbox else 0))
+            for fd, happened in self.poll.poll(None if self.links else 1000):
+                if happened & select.POLLOUT and fd in self.links:
+                    self.links[fd].flush()
+                if happened & ~select.POLLOUT and fd in self.readers:
+                    self.read(fd)
+
+    def read(self, fd: int) -> None:
+        """Something has come. What goes wrong with it must not end every container of the lab."""
+        try:
+            self.readers[fd]()
+        except Exception:
+            traceback.print_exc()
+
+    def over(self) -> bool:
+        """Whether to end. Someone who asked for it is told when all is dead."""
+        running = any(container.exit_code is None for container in self.containers.values())
+        if self.ending and not running:
+            self.ending({"ok": {}})
+        if self.ending:
+            return not running
+        alone = 0.0 if self.links else time.monotonic() - self.alone_since
+        if alone > ORPHANED:
+            self.op_end({}, ignore)
+        return alone > IDLE and not self.containers
+
+    def watch(self, fd: int, reader: Callable[[], None]) -> None:
+        """Call `reader` whenever there is something to read."""
+        self.readers[fd] = reader
+        self.poll.register(fd, select.POLLIN)
+
+    def unwatch(self, fd: int) -> None:
+        """Stop reading, and close."""
+        del self.readers[fd]
+        self.poll.unregister(fd)
+        os.close(fd)
+
+    # servers and their requests
+
+    def accept(self) -> None:
+        """A server connects."""
+        try:
+            link = Link(self.listener.accept()[0])
+        except OSError:
+            return
+        self.links[link.sock.fileno()] = link
+        self.watch(link.sock.fileno(), lambda: self.receive(link))
+
+    def receive(self, link: Link) -> None:
+        """Serve what a server has asked; or see that it has gone, which changes nothing for the containers."""
+        requests = link.receive()
+        for line in requests or ():
+            self.serve(link, json.loads(line))
+        if requests is None:
+            link.flush()
+            del self.links[link.sock.fileno()]
+            self.unwatch(link.sock.detach())
+            link.close()
+            self.alone_since = time.monotonic()
+
+    def serve(self, link: Link, request: dict[str, Any]) -> None:
+        """Carry out one request and see that it is answered."""
+        number = request["id"]
+
+        def answer(outcome: dict[str, Any]) -> None:
+            link.send({"id": number, **outcome})
+
+        request["streams"], link.fds = link.fds[: request.get("fds", 0)], link.fds[request.get("fds", 0) :]
+        try:
+            getattr(self, "op_" + request["op"])(request, answer)
+        except Exception as failure:
+            answer({"error": f"{type(failure).__name__}: {failure}"})
+
+    def op_list(self, request: dict[str, Any], answer: Answer) -> None:
+        """Everything that has been started and not forgotten."""
+        answer({"ok": [container.state() for container in self.containers.values() if container.started]})
+
+    def op_remove(self, request: dict[str, Any], answer: Answer) -> None:
+        """Forget a container that has ended."""
+        container = self.containers.get(request["container"])
+        if container and container.exit_code is not None:
+            del self.containers[container.id]
+        answer({"ok": {}})
+
+    def op_signal(self, request: dict[str, Any], answer: Answer) -> None:
+        """A signal for a container's first process."""
+        container = self.containers.get(request["container"])
+        if container and container.exit_code is None:
+            container.signal(request["number"])
+        answer({"ok": {}})
+
+    def op_log(self, request: dict[str, Any], answer: Answer) -> None:
+        """Answered once the container has ever written more than `seen` bytes, or can write no more."""
+        container = self.containers.get(request["container"])
+        if container is None:
+            answer({"ok": {"written": 0, "ended": True}})
+            return
+        container.followers.append((request["seen"], answer))
+        container.tell_followers()
+
+    def op_end(self, request: dict[str, Any], answer: Answer) -> None:
+        """Kill everything; answered, and the shim gone, when all of it is dead."""
+        self.ending = answer
+        for container in self.containers.values():
+            if container.exit_code is None:
+                container.signal(signal.SIGKILL)
+
+    def op_start(self, request: dict[str, Any], answer: Answer) -> None:
+        """Start a container; answered when its command runs, or cannot."""
+        spec = request["container"]
+        host = self.containers[spec["join"]].first if "join" in spec else 0
+        container = Container(spec, answer)
+        streams = container.streams(request["streams"])
+        info, info_in = os.pipe() if spec["fenced"] else (-1, -1)
+        gate, container.gate = os.pipe() if spec["fenced"] else (-1, -1)
+        trouble, trouble_in = os.pipe()
+        container.child = os.fork()
+        if container.child == 0:
+            become(spec, streams, info_in, gate, trouble_in, host)
+        for fd in (*streams, info_in, gate, trouble_in):
+            if fd >= 0:
+                os.close(fd)
+        problem = os.read(trouble, 4096)  # comes back empty as soon as the command has taken the child's place
+        os.close(trouble)
+        self.containers[container.id] = container
+        for fd in container.outputs:
+            os.set_blocking(fd, False)
+            self.watch(fd, lambda fd=fd: self.carry(container, fd))  # type: ignore[misc]
+        if problem:
+            container.fail(problem.decode(errors="replace"))
+        if info >= 0:
+            self.watch(info, lambda: self.fenced(container, info))
+        elif not problem:
+            container.runs(container.child)
+
+    # a container's life
+
+    def fenced(self, container: Container, info: int) -> None:
+        """bubblewrap tells the pid of the first process, which waits at the gate until its limits are set."""
+        part = os.read(info, 4096)
+        container.told += part
+        if part and b"}" not in part:
+            return
+        self.unwatch(info)
+        if not part:  # it could not put up the fences: its end, on the way, says why
+            return
+        first = json.loads(container.told)["child-pid"]
+        try:
+            for folder in container.spec.get("cgroups", ()):
+                enter_cgroup(folder, first)
+            for name, value in container.spec.get("late_limits", {}).items():
+                resource.prlimit(first, getattr(resource, name), (value, value))
+        except OSError as failure:  # without its limits it must not run
+            container.fail(f"cannot limit the container: {failure}")
+            return
+        os.close(container.gate)
+        container.gate = -1
+        container.runs(first)
+
+    def carry(self, container: Container, fd: int) -> int:
+        """Move some of what a container printed into its log; how much it was."""
+        try:
+            data = os.read(fd, CHUNK)
+        except BlockingIOError:
+            return 0
+        except OSError:  # a terminal whose other side has closed
+            data = b""
+        if not data:
+            del container.outputs[fd]
+            self.unwatch(fd)
+        elif container.log:
+            terminal = container.spec.get("tty")
+            container.log.take(container.outputs[fd], data.replace(b"\r\n", b"\n") if terminal else data)
+            container.tell_followers()
+        return len(data)
+
+    def reap(self, wake: int) -> None:
+        """Some children have died: containers, or orphans of one that came to us and only want to be buried."""
+        os.read(wake, 4096)
+        children = {container.child: container for container in self.containers.values() if container.exit_code is None}
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if pid in children:
+                self.end(children[pid], os.waitstatus_to_exitcode(status))
+
+    def end(self, container: Container, code: int) -> None:
+        """The first process is gone, and so goes the rest; then, with all of its output in the log, its end is told."""
+        if not container.spec.get("contained"):
+            kill_marked(container.id)
+        container.oom = leave_cgroups(container.spec.get("cgroups", ()))
+        for fd in list(container.outputs):
+            for _ in range(64):  # all a pipe can hold; the dead write no more
+                if not self.carry(container, fd):
+                    break
+            if fd in container.outputs:
+                del container.outputs[fd]
+                self.unwatch(fd)
+        container.ended(code)
+        if not container.started or "join" in container.spec:
+            del self.containers[container.id]
+        if container.started:
+            for link in self.links.values():
+                link.send({"event": "exit", **container.state()})

@@ -1,0 +1,302 @@
+"""One lab = one process of this: the composition root, the only file that knows every part.
+
+`python -m k8slab.server` is started by `launch.py` and becomes a process of its own in `daemon.py`. SIGTERM stops the
+server and leaves its containers running, for the next one to adopt; SIGUSR1 takes the lab down. What a part needs of
+another it is handed here: nobody else introduces them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import shutil
+import signal
+import sqlite3
+import sys
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from dataclasses import fields
+from functools import partial
+from typing import Any
+
+from k8slab import addresses, daemon, pki
+from k8slab.apiserver import app, private, reset
+from k8slab.apiserver.bootstrap import bootstrap
+from k8slab.apiserver.serve import HttpServer, listen
+from k8slab.apiserver.verbs import Verbs
+from k8slab.client.local import LocalClient
+from k8slab.clock import Clock
+from k8slab.settings import LabError, Settings, StateFolder, write_private
+from k8slab.store.base import Store
+
+log = logging.getLogger("k8slab")
+
+CONTROLLERS = (
+    DeploymentController,
+    ReplicaSetController,
+    EndpointsController,
+    EndpointSliceController,
+    NodeLifecycleController,
+    TaintEvictionController,
+)
+
+IDLE_LOOK = 15.0  # real seconds between two looks at whether anybody still speaks to the lab
+LOG_BYTES = 4 << 20
+SHAPE = ("nodes", "cpu", "memory", "runtime", "speed", "store")  # what a lab keeps as long as it lives
+
+
+class LabServer:
+    """A lab that runs in this process, between `start` and `stop`. It is what `/k8slab` asks, too (private.Hooks)."""
+
+    def __init__(self, settings: Settings, folder: StateFolder) -> None:
+        self.settings, self.folder = settings, folder
+        self.clock = Clock(settings.speed)
+        self.ended = asyncio.Event()
+        self.down = False  # whether the lab goes when the server does
+        self._undo = contextlib.AsyncExitStack()
+
+    async def start(self) -> dict[str, Any]:
+        """Start everything; returns what `server.json` says. Raises LabError."""
+        kept = self._kept()
+        self.plan = self._address_plan(kept)
+        self._undo.callback(self.plan.release)
+        listener = listen(kept.get("port", 0))
+        self._undo.callback(listener.close)
+        self.port = listener.getsockname()[1]
+        made = pki.credentials(self.folder, self.clock.time())
+        self._keep({"port": self.port, "range": self.plan.number})
+        write_private(self.folder.kubeconfig, pki.kubeconfig(self.settings.context, self.port, made))
+        self._open_store()
+        await self._start_runtime()
+        await self._start_parts()
+        api = app.build(self.verbs, made.token, self, [*private.routes(self)])
+        self.http = HttpServer(api, listener, made.certificate, made.key, self.clock)
+        await self.http.start()
+        self._undo.push_async_callback(self.http.stop)
+        self._run("idle", self._go_down_when_idle())
+        told = await self.status()
+        write_private(self.folder.server, json.dumps(told, indent=2))
+        self._undo.callback(self.folder.server.unlink, missing_ok=True)
+        return told
+
+    async def stop(self) -> None:
+        """Take back all that `start` did, the last first; containers end only if the lab goes down."""
+        await self._undo.aclose()
+
+    def _open_store(self) -> None:
+        store: Store
+        if self.settings.store == "memory":
+            from k8slab.store.memory import MemoryStore
+
+            store = MemoryStore()
+        else:
+            from k8slab.store.sqlite import SqliteStore
+
+            try:
+                store = SqliteStore(self.folder.objects)
+            except Full as error:
+                raise LabError(str(error)) from error
+            except sqlite3.DatabaseError as error:
+                name = self.settings.name
+                hint = f"`k8slab down --name {name}` removes the lab; `k8slab up` makes a new one."
+                raise LabError(f"The lab's objects in {self.folder.objects} cannot be read: {error}. {hint}") from error
+        self._undo.callback(store.close)
+        self.verbs = Verbs(store, self.clock, self.plan.services)
+        self.client = LocalClient(self.verbs)
+        bootstrap(self.verbs, "127.0.0.1", self.port)
+
+    async def _start_runtime(self) -> None:
+        self.runtime = self._runtime()
+        await self.runtime.open()
+        self._undo.push_async_callback(self._close_runtime)
+
+    def _runtime(self) -> Runtime:
+        if self.settings.runtime == "simulated":
+            from k8slab.runtime.simulated import SimulatedRuntime
+
+            return SimulatedRuntime(self.clock)
+        from k8slab.runtime.local import LocalRuntime
+
+        self.folder.runtime.mkdir(mode=0o700, exist_ok=True)
+        return LocalRuntime(self.folder.runtime, self.settings.name, self.plan.subnet)
+
+    async def _close_runtime(self) -> None:
+        await self.runtime.close(leave_running=not self.down)
+
+    async def _start_parts(self) -> None:
+        """The parts that make wishes true, in the order in which a pod meets them."""
+        kinds = list(KINDS)
+        names = {kind.kind: f"{kind.plural}.{kind.group}" for kind in KINDS.values() if kind.namespaced}
+        for controller in (
+            *(make(self.client, self.clock) for make in CONTROLLERS),
+            GarbageCollector(self.client, self.clock, kinds),
+            NamespaceController(self.client, self.clock, names),
+        ):
+            self._run(controller.name, controller.run())
+        self._run("scheduler", Scheduler(self.client, self.clock, self._recorder("default-scheduler")).run())
+        proxy = KubeProxy(self.client, self.clock)
+        self._run("kubeproxy", proxy.run())
+        self.kubelets = Kubelets(
+            self.client, self.runtime, self.clock, partial(self._recorder, "kubelet"), self.folder.runtime / "volumes"
+        )
+        self._undo.push_async_callback(self.kubelets.stop)
+        await self.kubelets.start(self._nodes())
+
+    def _recorder(self, component: str, host: str = "") -> Recorder:
+        return Recorder(self.client, self.clock, component, host)
+
+    def _nodes(self) -> list[NodeConfig]:
+        settings, cidr = self.settings, self.plan.pod_cidr
+        numbers = range(1, settings.nodes + 1)
+        return [NodeConfig(f"node-{n}", cidr(n), settings.cpu, settings.memory) for n in numbers]
+
+    def _run(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        """Let a part work until the server stops."""
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(_noticed)
+
+        async def end() -> None:
+            task.cancel()
+            await asyncio.wait([task])
+
+        self._undo.push_async_callback(end)
+
+    # ---- what the lab can be asked (apiserver/private.py) ---------------------------------------------------------
+
+    async def status(self) -> dict[str, Any]:
+        real = self.runtime.abilities
+        return {
+            **{knob: getattr(self.settings, knob) for knob in ("name", *SHAPE, "idle_hours")},
+            "pid": os.getpid(),
+            "server": f"https://127.0.0.1:{self.port}",
+            "kubeconfig": str(self.folder.kubeconfig),
+            "context": self.settings.context,
+            "version": ".".join(app.VERSION[part] for part in ("major", "minor")),
+            "real": real.real,
+            "networked": real.networked,
+            "fences": sorted(real.fences),
+            "all_fences": list(FENCES),
+            "limits": sorted(real.limits),
+            "missing": dict(real.missing),
+            "crash": True,
+            "power": True,
+        }
+
+    async def reset(self) -> None:
+        for node in self._nodes():
+            await self.kubelets.power_on(node.name)
+        reset.empty(self.verbs)
+        clock = Clock()
+        while self.runtime.pods():  # the kubelets end them
+            await clock.sleep(0.005)
+
+    async def shutdown(self) -> None:
+        self.down = True
+        asyncio.get_running_loop().call_later(0.05, self.ended.set)  # once the answer has left
+
+    async def crash(self, namespace: str, pod: str, container: str) -> None:
+        found = self.client.get("Pod", pod, namespace)
+        states = self.runtime.containers(found["metadata"]["uid"])
+        names = [container] if container else [spec["name"] for spec in found["spec"]["containers"]]
+        running = [state for state in states if state.phase == "running" and state.name in names]
+        if not running:
+            raise Conflict.of("", "pods", pod, f"no container of it is running{f' as {container}' * bool(container)}")
+        await self.runtime.signal(running[0].id, signal.SIGKILL)
+
+    async def power(self, node: str, on: bool) -> None:
+        try:
+            await (self.kubelets.power_on if on else self.kubelets.power_off)(node)
+        except KeyError:
+            raise NotFound.of("", "nodes", node) from None
+
+    async def logs(self, namespace: str, pod: str, container: str, query: dict[str, str]) -> AsyncIterator[bytes]:
+        """`kubectl logs`, from the node's kubelet (apiserver/resources.py: Streams)."""
+        return await self.kubelets.logs(
+            namespace,
+            pod,
+            container,
+            follow=query_flag(query, "follow"),
+            tail_lines=query_int(query, "tailLines"),
+            since_seconds=query_int(query, "sinceSeconds"),
+            since_time=query.get("sinceTime"),
+            timestamps=query_flag(query, "timestamps"),
+            limit_bytes=query_int(query, "limitBytes"),
+            previous=query_flag(query, "previous"),
+        )
+
+    # ---- what outlives the server ---------------------------------------------------------------------------------
+
+    def _kept(self) -> dict[str, Any]:
+        with contextlib.suppress(OSError, ValueError):
+            return dict(json.loads(self.folder.lab.read_bytes()))
+        return {}
+
+    def _keep(self, more: dict[str, Any]) -> None:
+        shape = {knob: getattr(self.settings, knob) for knob in SHAPE}
+        write_private(self.folder.lab, json.dumps({**shape, **more}, indent=2))
+
+    def _address_plan(self, kept: dict[str, Any]) -> addresses.AddressPlan:
+        """This lab's ranges; not those of another lab of ours, whose containers may run while its server does not."""
+        if self.settings.runtime == "simulated":
+            return addresses.simulated(self.settings.nodes)
+        taken = set()
+        for path in self.folder.path.parent.glob("*/lab.json"):
+            if path != self.folder.lab:
+                with contextlib.suppress(OSError, ValueError, KeyError):
+                    taken.add(json.loads(path.read_bytes())["range"])
+        return addresses.local(self.settings.nodes, kept.get("range", 0), taken)
+
+    async def _go_down_when_idle(self) -> None:
+        hours, real = self.settings.idle_hours, Clock()
+        while hours:
+            await real.sleep(min(IDLE_LOOK, hours * 3600))
+            if self.http.idle() >= hours * 3600:
+                log.info("nobody has spoken to the lab for %g hours: it goes down", hours)
+                self.down = True
+                self.ended.set()
+                return
+
+
+def _noticed(task: asyncio.Task[None]) -> None:
+    """A part that ended by a mistake of ours is in the log, and the others go on."""
+    if not task.cancelled() and (error := task.exception()):
+        log.error("%s has stopped", task.get_name(), exc_info=error)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The process: `python -m k8slab.server --name=… --lock=FD --tell=FD`, as `launch.py` calls it."""
+    parser = argparse.ArgumentParser("python -m k8slab.server", description="One lab's server; `k8slab up` starts it.")
+    for row in fields(Settings):
+        parser.add_argument(f"--{row.name.replace('_', '-')}")
+    parser.add_argument("--lock", type=int, help="the lab's lock, open and held")
+    parser.add_argument("--tell", type=int, help="a pipe to say on that the lab answers")
+    parser.add_argument("--sweep", action="store_true", help="only end what a killed server left running")
+    given = vars(parser.parse_args(arguments))
+    lock, tell, sweep = (given.pop(name) for name in ("lock", "tell", "sweep"))
+    try:
+        settings = Settings.read({}, **given)
+    except LabError as error:
+        parser.error(str(error))
+    daemon.log_to_stderr()
+    if sweep:
+        return asyncio.run(_sweep(settings))
+    daemon.detach(lock)
+    daemon.forget(settings.folder.log, LOG_BYTES)
+    return daemon.run(lambda: LabServer(settings, settings.folder), daemon.Teller(tell))
+
+
+async def _sweep(settings: Settings) -> int:
+    """End the containers that a killed server of this lab left running."""
+    server = LabServer(settings, settings.folder)
+    server.down = True
+    kept = server._kept()
+    await server._start_runtime()
+    await server.stop()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

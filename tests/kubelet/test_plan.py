@@ -1,0 +1,176 @@
+"""Deciding: tables of what is seen and what is to be done."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from kubelet_world import container, pod
+
+from k8slab.api.objects import Obj
+from k8slab.kubelet.plan import decide
+from k8slab.kubelet.status import duration, pod_status
+from k8slab.kubelet.view import Backoff, Note, View
+from k8slab.runtime.base import ContainerState
+
+NOW = 1_767_225_600.0
+
+
+def since(then: float) -> float:
+    return NOW - then
+
+
+def state(*, code: int | None = None, attempt: int = 0, name: str = "web", ago: float = 0) -> ContainerState:
+    phase: Any = "running" if code is None else "exited"
+    return ContainerState(f"{name}-{attempt}", "u", name, attempt, phase, None, NOW - 100, NOW - ago, code)
+
+
+def view(*states: ContainerState, of: Obj | None = None, **fields: Any) -> View:
+    grouped: dict[str, list[ContainerState]] = {}
+    for one in states:
+        grouped.setdefault(one.name, []).append(one)
+    return replace(View(of or pod(), NOW, since, "127.64.1.2", "127.64.1.1", "fake", grouped), **fields)
+
+
+def deleted(grace: int = 30, **spec: Any) -> Obj:
+    gone = pod(**spec)
+    gone["metadata"] |= {"deletionTimestamp": "2026-01-01T00:00:30Z", "deletionGracePeriodSeconds": grace}
+    return gone
+
+
+def crashed(delay: float, ago: float) -> dict[str, Note]:
+    return {"web": Note(crash=Backoff(10, 300, delay, NOW - ago))}
+
+
+def plain(seen: View) -> dict[str, Any]:
+    """A plan in few words."""
+    plan = decide(seen)
+    return {
+        "start": [(s.container["name"], s.attempt) for s in plan.start],
+        "stop": [(s.container["name"], s.grace) for s in plan.stop],
+        "look": plan.look,
+        "over": plan.over,
+    }
+
+
+BOTH = {"containers": [container("web"), container("side")]}
+
+
+@pytest.mark.parametrize(
+    ("seen", "want"),
+    [
+        (view(), {"start": [("web", 0)]}),
+        (view(of=pod(**BOTH)), {"start": [("web", 0), ("side", 0)]}),
+        (view(state()), {}),
+        (view(state(), of=pod(**BOTH)), {"start": [("side", 0)]}),
+        (view(state(code=1)), {"start": [("web", 1)]}),
+        (view(state(code=1, ago=3), notes=crashed(10, 20)), {"look": 7.0}),
+        (view(state(code=1, ago=10), notes=crashed(10, 20)), {"start": [("web", 1)]}),
+        (view(state(code=1, ago=1), notes=crashed(300, 700)), {"start": [("web", 1)]}),
+        (view(state(code=0), of=pod(restartPolicy="OnFailure")), {}),
+        (view(state(code=2), of=pod(restartPolicy="Never")), {}),
+        (view(state(), of=deleted(5)), {"stop": [("web", 5.0)]}),
+        (view(state(), of=deleted(5), stopping={"web-0": NOW + 5}), {}),
+        (view(state(), of=deleted(2), stopping={"web-0": NOW + 5}), {"stop": [("web", 2.0)]}),
+        (view(state(code=0), of=deleted()), {"over": True}),
+        (view(of=deleted()), {"over": True}),
+        (view(of=pod(initContainers=[container("one")])), {"start": [("one", 0)]}),
+        (view(state(name="one"), of=pod(initContainers=[container("one")])), {}),
+        (view(state(name="one", code=0), of=pod(initContainers=[container("one")])), {"start": [("web", 0)]}),
+        (view(state(), of=pod(initContainers=[container("one")])), {}),
+    ],
+)
+def test_decisions(seen: View, want: dict[str, Any]) -> None:
+    assert plain(seen) == {"start": [], "stop": [], "look": None, "over": False} | want
+
+
+def test_liveness_stops_only_the_container_it_was_about() -> None:
+    notes = {"web": Note(probed="web-0", unhealthy="Container web failed liveness probe, will be restarted")}
+    (stop,) = decide(view(state(), notes=notes)).stop
+    assert stop.message == "Container web failed liveness probe, will be restarted"
+    assert decide(view(state(code=1), state(attempt=1), notes=notes)).stop == []
+
+
+@pytest.mark.parametrize(
+    ("seen", "phase"),
+    [
+        (view(), "Pending"),
+        (view(state()), "Running"),
+        (view(state(), of=pod(**BOTH)), "Pending"),
+        (view(state(code=1), notes=crashed(10, 1)), "Running"),
+        (view(state(code=0), of=pod(restartPolicy="Never")), "Succeeded"),
+        (view(state(code=1), of=pod(restartPolicy="Never")), "Failed"),
+        (view(state(code=0), state(name="side"), of=pod(restartPolicy="Never", **BOTH)), "Running"),
+        (view(state(code=0), state(name="side", code=9), of=pod(restartPolicy="Never", **BOTH)), "Failed"),
+        (view(state(code=143), of=deleted()), "Failed"),
+        (view(state(code=0), of=deleted()), "Succeeded"),
+        (view(state(name="one", code=1), of=pod(initContainers=[container("one")], restartPolicy="Never")), "Failed"),
+    ],
+)
+def test_phases(seen: View, phase: str) -> None:
+    assert pod_status(seen)["phase"] == phase
+
+
+def said(status: Obj, type_: str) -> tuple[str, str, str]:
+    found = next(c for c in status["conditions"] if c["type"] == type_)
+    return found["status"], found.get("reason", ""), found.get("message", "")
+
+
+def test_conditions_of_a_pod_that_is_not_ready() -> None:
+    probed = container(readinessProbe={"httpGet": {"port": 80}})
+    status = pod_status(view(state(), of=pod(containers=[probed])))
+    words = ("False", "ContainersNotReady", "containers with unready status: [web]")
+    assert said(status, "Ready") == said(status, "ContainersReady") == words
+    assert said(status, "Initialized") == ("True", "", "")
+    assert status["containerStatuses"][0]["started"] is True
+    order = [c["type"] for c in status["conditions"]]
+    assert order == ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"]
+
+
+def test_conditions_of_a_pod_that_is_done() -> None:
+    status = pod_status(view(state(code=0), of=pod(restartPolicy="Never")))
+    assert said(status, "Ready") == ("False", "PodCompleted", "")
+    assert said(status, "PodReadyToStartContainers")[0] == "False"
+    assert said(pod_status(view(state(code=1), of=pod(restartPolicy="Never"))), "Ready") == ("False", "PodFailed", "")
+
+
+def test_readiness_gates() -> None:
+    gated = pod(readinessGates=[{"conditionType": "ok"}])
+    words = 'corresponding condition of pod readiness gate "ok" does not exist.'
+    assert said(pod_status(view(state(), of=gated)), "Ready") == ("False", "ReadinessGatesNotReady", words)
+    gated["status"]["conditions"].append({"type": "ok", "status": "True"})
+    status = pod_status(view(state(), of=gated))
+    assert said(status, "Ready")[0] == "True"
+    assert status["conditions"][-1] == {"type": "ok", "status": "True"}
+
+
+def test_what_has_not_changed_keeps_its_time() -> None:
+    ready = {"type": "Ready", "status": "True", "lastTransitionTime": "2020-01-01T00:00:00Z"}
+    old = pod()
+    old["status"]["conditions"].append(ready)
+    status = pod_status(view(state(), of=old))
+    times = {c["type"]: c["lastTransitionTime"] for c in status["conditions"]}
+    assert times["Ready"] == "2020-01-01T00:00:00Z"
+    assert times["ContainersReady"] == "2026-01-01T00:00:00Z"
+
+
+def test_a_status_told_twice_is_the_same() -> None:
+    seen = view(state())
+    first = pod_status(seen)
+    again = pod_status(replace(seen, pod={**seen.pod, "status": first}, now=NOW + 60))
+    assert again == first
+
+
+def test_container_status() -> None:
+    (status,) = pod_status(view(state(code=1, attempt=1), state(attempt=2)))["containerStatuses"]
+    assert status["containerID"] == "fake://web-2"
+    assert status["restartCount"] == 2
+    assert status["ready"] is True
+    assert status["lastState"]["terminated"]["exitCode"] == 1
+    assert status["state"]["running"]["startedAt"] == "2025-12-31T23:58:20Z"
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(10, "10s"), (80, "1m20s"), (300, "5m0s")])
+def test_durations_are_written_as_go_does(seconds: float, words: str) -> None:
+    assert duration(seconds) == words

@@ -1,0 +1,95 @@
+"""Volumes as folders."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kubelet_world import container, pod
+
+from k8slab.api.objects import Obj
+from k8slab.kubelet.environment import ConfigError, Facts
+from k8slab.kubelet.volumes import MountError, mounts, prepare
+
+STORED: dict[tuple[str, str], Obj] = {
+    ("ConfigMap", "look"): {"kind": "ConfigMap", "data": {"color": "teal", "size": "big"}},
+    ("Secret", "db"): {"kind": "Secret", "data": {"password": b64encode(b"s3cret").decode()}},
+}
+
+
+def made(folder: Path | None, **volume: Any) -> Path | None:
+    told = pod(volumes=[{"name": "v", **volume}])
+    told["metadata"]["labels"] = {"app": "web", "tier": "front"}
+    facts = Facts(told, "127.64.1.2", "127.64.1.1", {}, lambda kind, name: STORED.get((kind, name)))
+    return prepare(facts, folder).get("v")
+
+
+def files(folder: Path | None) -> dict[str, str]:
+    assert folder is not None
+    return {str(p.relative_to(folder)): p.read_text() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_what_is_inside(tmp_path: Path) -> None:
+    assert files(made(tmp_path / "a", emptyDir={})) == {}
+    assert files(made(tmp_path / "b", configMap={"name": "look"})) == {"color": "teal", "size": "big"}
+    items = [{"key": "color", "path": "deep/colour.txt"}]
+    assert files(made(tmp_path / "c", configMap={"name": "look", "items": items})) == {"deep/colour.txt": "teal"}
+    assert files(made(tmp_path / "d", secret={"secretName": "db"})) == {"password": "s3cret"}
+    item = {"path": "labels", "fieldRef": {"fieldPath": "metadata.labels"}}
+    assert files(made(tmp_path / "e", downwardAPI={"items": [item]})) == {"labels": 'app="web"\ntier="front"'}
+    sources = [{"configMap": {"name": "look"}}, {"secret": {"name": "db"}}]
+    both = {"color": "teal", "size": "big", "password": "s3cret"}
+    assert files(made(tmp_path / "f", projected={"sources": sources})) == both
+    assert files(made(tmp_path / "g", configMap={"name": "none", "optional": True})) == {}
+
+
+def test_modes(tmp_path: Path) -> None:
+    folder = made(tmp_path, secret={"secretName": "db", "defaultMode": 0o400})
+    assert folder is not None
+    assert (folder / "password").stat().st_mode & 0o777 == 0o400
+
+
+@pytest.mark.parametrize(
+    ("volume", "words"),
+    [
+        ({"configMap": {"name": "none"}}, 'for volume "v" : configmap "none" not found'),
+        ({"secret": {"secretName": "none"}}, 'secret "none" not found'),
+        (
+            {"configMap": {"name": "look", "items": [{"key": "x", "path": "x"}]}},
+            "references non-existent config key: x",
+        ),
+        ({"hostPath": {"path": "/"}}, "hostPath is refused"),
+        ({"persistentVolumeClaim": {"claimName": "x"}}, "no persistent volumes"),
+        ({"nfs": {"server": "x"}}, "volumes of type nfs are not offered"),
+        ({"projected": {"sources": [{"serviceAccountToken": {"path": "t"}}]}}, "never get the lab's token"),
+    ],
+)
+@pytest.mark.parametrize("real", [True, False])
+def test_what_cannot_be_had(tmp_path: Path, volume: Obj, words: str, real: bool) -> None:
+    with pytest.raises(MountError, match=words):
+        made(tmp_path if real else None, **volume)
+
+
+def test_a_path_stays_inside(tmp_path: Path) -> None:
+    items = [{"key": "color", "path": "../../out"}]
+    with pytest.raises(MountError, match="must stay inside the volume"):
+        made(tmp_path / "pod", configMap={"name": "look", "items": items})
+    assert not (tmp_path / "out").exists()
+    stepping = container(volumeMounts=[{"name": "v", "mountPath": "/x", "subPath": "../.."}])
+    with pytest.raises(ConfigError, match="must stay inside the volume"):
+        mounts(stepping, {"v": tmp_path}, pod(), {})
+
+
+def test_mounts(tmp_path: Path) -> None:
+    told = pod(volumes=[{"name": "data", "emptyDir": {}}, {"name": "look", "configMap": {"name": "look"}}])
+    asking = container(
+        volumeMounts=[
+            {"name": "data", "mountPath": "/data", "subPathExpr": "$(WHO)"},
+            {"name": "look", "mountPath": "/etc/look"},
+        ]
+    )
+    data, look = mounts(asking, {"data": tmp_path / "data", "look": tmp_path / "look"}, told, {"WHO": "me"})
+    assert (data.source, data.read_only) == (str(tmp_path / "data" / "me"), False)
+    assert (look.target, look.read_only) == ("/etc/look", True)

@@ -1,0 +1,155 @@
+"""A pretended cluster for widget tests: objects as an API server would give them, and an `Api` that follows them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from k8slab.clock import to_timestamp
+
+START = 1_767_225_600.0
+
+
+def node(name="node-1", ready="True", cordoned=False, since=START, zone="a", cpu="4", memory="8Gi"):
+    spec = {"podCIDR": f"127.64.{name[-1]}.0/24"} | ({"unschedulable": True} if cordoned else {})
+    condition = {"type": "Ready", "status": ready, "lastTransitionTime": to_timestamp(since)}
+    labels = {"topology.kubernetes.io/zone": zone}
+    status = {"allocatable": {"cpu": cpu, "memory": memory}, "conditions": [condition]}
+    return thing("Node", name, spec, status, labels=labels, namespace="")
+
+
+def deployment(name="web", replicas=3, image="k8slab/web:v1", **more):
+    template = {"metadata": {}, "spec": {"containers": [{"name": "c", "image": image}]}}
+    return thing("Deployment", name, {"replicas": replicas, "template": template}, {}, **more)
+
+
+def replica_set(name="web-7d5bc", replicas=3, owner=None, revision="1", **more):
+    labels = {"pod-template-hash": name.rpartition("-")[2]}
+    made = thing("ReplicaSet", name, {"replicas": replicas}, {}, labels=labels, owner=owner, **more)
+    made["metadata"]["annotations"] = {"deployment.kubernetes.io/revision": revision}
+    return made
+
+
+def pod(name="web-7d5bc-x2j5h", node="node-1", state="ready", owner=None, image="k8slab/web:v1", **more):
+    """A pod in one of: pending, unplaced, starting, notready, ready, crashing, noimage, failed, done."""
+    restarts, requests = more.pop("restarts", 0), more.pop("requests", None)
+    container = {"name": "c", "image": image} | ({"resources": {"requests": requests}} if requests else {})
+    spec = {"containers": [container]} | ({"nodeName": node} if node and state not in ("pending", "unplaced") else {})
+    labels = {"pod-template-hash": owner["metadata"]["name"].rpartition("-")[2]} if owner else {}
+    return thing("Pod", name, spec, pod_status(state, restarts), labels=labels, owner=owner, **more)
+
+
+def pod_status(state: str, restarts: int = 0) -> dict[str, Any]:
+    at = to_timestamp(START)
+    ended = {"exitCode": 1, "reason": "Error", "finishedAt": at, "message": "no DATABASE_URL"}
+    container: dict[str, Any] = {"name": "c", "ready": state == "ready", "restartCount": restarts}
+    container["state"] = {
+        "crashing": {"waiting": {"reason": "CrashLoopBackOff"}},
+        "noimage": {"waiting": {"reason": "ImagePullBackOff", "message": "there is no image web:v9"}},
+        "starting": {"waiting": {"reason": "ContainerCreating"}},
+        "failed": {"terminated": ended},
+        "done": {"terminated": {"exitCode": 0, "reason": "Completed", "finishedAt": at}},
+    }.get(state, {"running": {"startedAt": at}})
+    if state == "crashing" or restarts:
+        container["lastState"] = {"terminated": ended}
+    phase = {"done": "Succeeded", "failed": "Failed", "ready": "Running", "notready": "Running", "crashing": "Running"}
+    conditions = [{"type": "Ready", "status": "True" if state == "ready" else "False", "lastTransitionTime": at}]
+    if state == "unplaced":
+        why = "0/3 nodes are available: 2 Insufficient cpu, 1 node(s) were unschedulable. preemption: 0/3 nodes"
+        conditions = [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": why}]
+    if state in ("pending", "unplaced"):
+        return {"phase": "Pending", "conditions": conditions}
+    placed = {"podIP": "127.64.1.9", "conditions": conditions, "containerStatuses": [container]}
+    return {"phase": phase.get(state, "Pending"), **placed}
+
+
+def thing(kind, name, spec, status, *, labels=None, owner=None, namespace="default", at=START, uid="") -> dict[str, Any]:
+    meta: dict[str, Any] = {"name": name, "uid": uid or f"{kind}/{name}", "creationTimestamp": to_timestamp(at)}
+    meta |= {"namespace": namespace} if namespace else {}
+    meta |= {"labels": labels} if labels else {}
+    if owner:
+        ref = {"kind": owner["kind"], "name": owner["metadata"]["name"], "uid": owner["metadata"]["uid"]}
+        meta["ownerReferences"] = [ref | {"controller": True}]
+    return {"apiVersion": "v1", "kind": kind, "metadata": meta, "spec": spec, "status": status}
+
+
+def leaving(obj, grace=30, at=START):
+    """The object, once somebody asked for its deletion at `at`."""
+    asked = {"deletionTimestamp": to_timestamp(at + grace), "deletionGracePeriodSeconds": grace}
+    return {**obj, "metadata": {**obj["metadata"], **asked}}
+
+
+def snapshot(*objects):
+    kinds: dict[str, list[Any]] = {kind: [] for kind in ("Node", "Pod", "ReplicaSet", "Deployment", "Event")}
+    for obj in objects:
+        kinds[obj["kind"]].append(obj)
+    return kinds
+
+
+def shop(pods=3, nodes=3):
+    """Deployment web with its ReplicaSet and ready pods, spread over nodes."""
+    web = deployment(replicas=pods)
+    rs = replica_set(owner=web, replicas=pods)
+    names = [f"web-7d5bc-{number:05d}" for number in range(pods)]
+    made = [pod(name, f"node-{i % nodes + 1}", owner=rs, at=START + i) for i, name in enumerate(names)]
+    return [*(node(f"node-{n + 1}") for n in range(nodes)), web, rs, *made]
+
+
+class Following:
+    """What `FakeApi.follow` gives."""
+
+    problem = ""
+
+    def __init__(self, stop):
+        self._stop = stop
+
+    def __call__(self):
+        self._stop()
+
+
+class FakeApi:
+    """An API that remembers what it was asked, and tells followers what a test gives it."""
+
+    def __init__(self, *objects):
+        self.now = snapshot(*objects)
+        self.calls: list[tuple[Any, ...]] = []
+        self.followers: list[Any] = []
+        self.refuse: Exception | None = None
+
+    def follow(self, kinds, on_change):
+        self.followers.append(on_change)
+        on_change(self.now)
+        return Following(lambda: self.followers.remove(on_change) if on_change in self.followers else None)
+
+    def becomes(self, *objects):
+        self.now = snapshot(*objects)
+        for tell in list(self.followers):
+            tell(self.now)
+
+    def delete(self, kind, name, namespace=""):
+        self._called("delete", kind, name, namespace)
+
+    def patch(self, kind, name, namespace, patch, subresource=""):
+        self._called("patch", kind, name, namespace, patch)
+
+    def post(self, path, body):
+        self._called("post", path, body)
+
+    def logs(self, name, namespace="", *, tail=None, previous=False):
+        self._called("logs", name, namespace, previous)
+        return f"log of {name}\n<b>not markup</b>"
+
+    def _called(self, *call):
+        if self.refuse:
+            raise self.refuse
+        self.calls.append(call)
+
+
+class FakeLab:
+    """What a board needs of a lab."""
+
+    def __init__(self, *objects, name="shop", speed=10.0, **abilities):
+        self.name, self.speed, self.api = name, speed, FakeApi(*objects)
+        fences = {"fences": ["session", "folder", "environment", "limits"], "missing": {"cgroup": "not writable here"}}
+        all_fences = ["session", "folder", "environment", "limits", "pid", "mount", "cgroup"]
+        known = {"runtime": "local", "version": "1.36", "all_fences": all_fences, "crash": True, "power": True}
+        self.abilities = {**known, **fences, **abilities}
