@@ -18,19 +18,34 @@ import signal
 import sqlite3
 import sys
 from collections.abc import AsyncIterator, Coroutine, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import partial
 from typing import Any
 
 from k8slab import addresses, daemon, pki
+from k8slab.api.errors import Conflict, NotFound
+from k8slab.api.kinds import KINDS
 from k8slab.apiserver import app, private, reset
 from k8slab.apiserver.bootstrap import bootstrap
+from k8slab.apiserver.requests import query_flag, query_int
 from k8slab.apiserver.serve import HttpServer, listen
 from k8slab.apiserver.verbs import Verbs
+from k8slab.client.events import Recorder
 from k8slab.client.local import LocalClient
 from k8slab.clock import Clock
+from k8slab.controllers.deployment import DeploymentController
+from k8slab.controllers.endpoints import EndpointsController, EndpointSliceController
+from k8slab.controllers.garbage import GarbageCollector
+from k8slab.controllers.namespace import NamespaceController
+from k8slab.controllers.nodelifecycle import NodeLifecycleController, TaintEvictionController
+from k8slab.controllers.replicaset import ReplicaSetController
+from k8slab.kubelet.kubelets import Kubelets
+from k8slab.kubelet.node import NodeConfig
+from k8slab.kubeproxy.proxy import Proxy
+from k8slab.runtime.base import FENCES, Runtime
+from k8slab.scheduler.loop import Scheduler
 from k8slab.settings import LabError, Settings, StateFolder, write_private
-from k8slab.store.base import Store
+from k8slab.store.base import Full, Store
 
 log = logging.getLogger("k8slab")
 
@@ -52,7 +67,7 @@ class LabServer:
     """A lab that runs in this process, between `start` and `stop`. It is what `/k8slab` asks, too (private.Hooks)."""
 
     def __init__(self, settings: Settings, folder: StateFolder) -> None:
-        self.settings, self.folder = settings, folder
+        self.settings, self.folder = replace(settings, runtime=_resolved(settings.runtime)), folder
         self.clock = Clock(settings.speed)
         self.ended = asyncio.Event()
         self.down = False  # whether the lab goes when the server does
@@ -85,6 +100,16 @@ class LabServer:
     async def stop(self) -> None:
         """Take back all that `start` did, the last first; containers end only if the lab goes down."""
         await self._undo.aclose()
+        if self.down:
+            shutil.rmtree(self.folder.path)
+
+    async def sweep(self) -> None:
+        """Only end what an earlier server of this lab left running."""
+        self.down = True
+        self.plan = self._address_plan(self._kept())
+        self._undo.callback(self.plan.release)
+        await self._start_runtime()
+        await self.stop()
 
     def _open_store(self) -> None:
         store: Store
@@ -137,8 +162,7 @@ class LabServer:
         ):
             self._run(controller.name, controller.run())
         self._run("scheduler", Scheduler(self.client, self.clock, self._recorder("default-scheduler")).run())
-        proxy = KubeProxy(self.client, self.clock)
-        self._run("kubeproxy", proxy.run())
+        self._run("kubeproxy", Proxy(self.client, self.clock, self._recorder("kube-proxy")).run())
         self.kubelets = Kubelets(
             self.client, self.runtime, self.clock, partial(self._recorder, "kubelet"), self.folder.runtime / "volumes"
         )
@@ -260,6 +284,14 @@ class LabServer:
                 return
 
 
+def _resolved(runtime: str) -> str:
+    """What `auto` means on this machine. Raises LabError where nothing can run containers."""
+    real = "local" if runtime == "auto" else runtime
+    if real == "local" and sys.platform != "linux":
+        raise LabError("Local containers need Linux. Use `--runtime simulated`, or start the lab inside WSL2.")
+    return real
+
+
 def _noticed(task: asyncio.Task[None]) -> None:
     """A part that ended by a mistake of ours is in the log, and the others go on."""
     if not task.cancelled() and (error := task.exception()):
@@ -291,10 +323,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 async def _sweep(settings: Settings) -> int:
     """End the containers that a killed server of this lab left running."""
     server = LabServer(settings, settings.folder)
-    server.down = True
-    kept = server._kept()
-    await server._start_runtime()
-    await server.stop()
+    await server.sweep()
     return 0
 
 

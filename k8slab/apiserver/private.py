@@ -58,7 +58,7 @@ def routes(hooks: Hooks) -> list[Route]:
 
     async def crash(request: Request) -> Response:
         body = await _body(request)
-        container = _word(body, "container") if "container" in body else ""
+        container = _word(body, "container") if body.get("container") else ""
         await hooks.crash(_word(body, "namespace"), _word(body, "pod"), container)
         return _answer({})
 

@@ -37,7 +37,7 @@ from k8slab.apiserver.verbs import Verbs, allowed
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 PATCHES = {
-    "application/json-patch+json": patch.json_patch,
+    "application/json-patch+json": lambda obj, change, _: patch.json_patch(obj, change),
     "application/merge-patch+json": lambda obj, change, _: patch.json_merge_patch(obj, change),
     "application/strategic-merge-patch+json": patch.strategic_merge_patch,
 }

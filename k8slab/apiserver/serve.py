@@ -16,7 +16,7 @@ import uvicorn
 
 from k8slab.clock import Clock
 
-DRAIN_SECONDS = 1  # for requests under way when the server stops
+DRAIN_SECONDS = 0.3  # for requests under way when the server stops; watches never end by themselves
 
 
 class HttpServer:
@@ -33,12 +33,14 @@ class HttpServer:
             http="httptools",
             ws=_websocket,  # type: ignore[arg-type] # a callable that makes the protocol is as good as its class
             lifespan="off",
+            interface="asgi3",
+            proxy_headers=False,
             log_config=None,
             access_log=False,
             server_header=False,
             ssl_certfile=certificate,
             ssl_keyfile=key,
-            timeout_graceful_shutdown=DRAIN_SECONDS,
+            timeout_graceful_shutdown=DRAIN_SECONDS,  # type: ignore[arg-type] # a fraction will do as well
         )
         self._uvicorn = _Server(config)
         self._task: asyncio.Task[None] | None = None

@@ -81,5 +81,5 @@ class LocalClient:
         return self._informers[kind]
 
     def _fed(self, kind: str, before: Obj | None, after: Obj | None) -> None:
-        if informer := self._informers.get(kind):
+        if (informer := self._informers.get(kind)) is not None:  # an empty one is false
             informer.feed(before, after)

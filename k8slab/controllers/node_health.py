@@ -74,17 +74,16 @@ def _is_managed(taint: Obj) -> bool:
     return taint["effect"] == "NoSchedule" and taint["key"] in MANAGED
 
 
-def leaves_in(pod: Obj, node: Obj, clock: Clock) -> float | None:
+def leaves_in(pod: Obj, node: Obj, clock: Clock, noticed: float) -> float | None:
     """In how many Kubernetes seconds the pod has to leave the node because of its NoExecute taints; None: it may stay.
 
-    A toleration counts from the moment the taint was put on, or from when the pod came to the node, if that was later.
+    A toleration counts from when the taint was put on (`noticed`, seconds since 1970, if it does not say), or from when
+    the pod came to the node, if that was later.
     """
-    driving = [taint for taint in node["spec"].get("taints") or [] if taint["effect"] == "NoExecute"]
-    waits = [_tolerated(pod, taint) for taint in driving]
     left = [
-        max(0.0, seconds - min(clock.since(taint["timeAdded"]) if "timeAdded" in taint else 0.0, _stay(pod, clock)))
-        for taint, seconds in zip(driving, waits, strict=True)
-        if seconds is not None
+        max(0.0, seconds - min(clock.since(taint.get("timeAdded", noticed)), _stay(pod, clock)))
+        for taint in node["spec"].get("taints") or []
+        if taint["effect"] == "NoExecute" and (seconds := _tolerated(pod, taint)) is not None
     ]
     return min(left, default=None)
 

@@ -112,7 +112,7 @@ class TaintEvictionController(Controller[Key]):
 
     def __init__(self, client: Client, clock: Clock) -> None:
         super().__init__(client, clock)
-        self._marked: set[Key] = set()  # pods that will have to leave
+        self._marked: dict[Key, float] = {}  # pods that will have to leave, and when that was noticed
 
     def watches(self) -> Mapping[str, Wakes[Key]]:
         return {"Node": self._of_node, "Pod": self._of_pod}
@@ -132,20 +132,18 @@ class TaintEvictionController(Controller[Key]):
         pod = self.client.informer("Pod").get(key.name, key.namespace)
         node = self.client.informer("Node").get(pod["spec"].get("nodeName", "")) if pod else None
         if pod is None or node is None or is_terminating(pod):
-            self._marked.discard(key)
+            self._marked.pop(key, None)
             return None
-        left = node_health.leaves_in(pod, node, self.clock)
+        noticed = self._marked.pop(key, None)
+        left = node_health.leaves_in(pod, node, self.clock, noticed or self.clock.time())
         if left is None:
-            if key in self._marked:
-                self._marked.discard(key)
+            if noticed:
                 self.recorder.event(pod, "Normal", "TaintManagerEviction", f"Cancelling deletion of Pod {key}")
-            return None
-        if left > 0:
-            self._marked.add(key)
-            return left
-        self._marked.discard(key)
-        self._evict(pod, key)
-        return None
+        elif left > 0:
+            self._marked[key] = noticed or self.clock.time()
+        else:
+            self._evict(pod, key)
+        return left or None
 
     def _evict(self, pod: Obj, key: Key) -> None:
         self.recorder.event(pod, "Normal", "TaintManagerEviction", f"Marking for deletion Pod {key}")

@@ -55,7 +55,8 @@ class Kubelet:
         self._lease: Obj | None = None
         self._reported = 0.0
         self._beat: Callable[[], None] = lambda: None
-        self._left: set[str] = set()  # pods that had a sandbox when the power went
+        self._left: set[str] = set()  # the pods that were here when the power went
+        self._killing: set[asyncio.Task[None]] = set()
 
     # ---------------------------------------------------------------------------------------- the node
 
@@ -80,18 +81,23 @@ class Kubelet:
 
     async def power_off(self) -> None:
         """Pull the plug: the heartbeat stops, every container dies at once, and nobody hears of it."""
+        if not self.on:
+            return
         self._left = set(self._pods.uids)
         await self.stop()
-        states = (state for uid in self._left for state in self._runtime.containers(uid))
-        running = [state.id for state in states if state.phase == "running"]
-        await asyncio.gather(*(self._runtime.signal(id, SIGKILL) for id in running))
+        await asyncio.gather(*(self._kill(uid) for uid in self._left))
 
     async def power_on(self) -> None:
-        """Boot: what was deleted meanwhile is cleaned up, what is still bound here starts again."""
+        """Boot: what was deleted meanwhile is cleaned up, what is still bound here starts again.
+
+        A node that is on only sees to it that the API knows it: somebody may have deleted the Node.
+        """
         if self.on:
+            self._tend(self._register(), report=True)
             return
         bound = {pod["metadata"]["uid"] for pod in self._client.informer("Pod").by("node", self.config.name)}
-        for uid in self._left - bound:
+        left, self._left = self._left, set()
+        for uid in left - bound:
             await self._runtime.remove_pod(uid)
         self._boot = str(uuid.uuid4())
         self.start()
@@ -107,6 +113,14 @@ class Kubelet:
         """A container of this pod started or ended."""
         if self.on:
             self._pods.wake(uid)
+        elif uid in self._left:  # it was just being started when the power went
+            task = asyncio.get_running_loop().create_task(self._kill(uid))
+            self._killing.add(task)
+            task.add_done_callback(self._killing.discard)
+
+    async def _kill(self, uid: str) -> None:
+        running = [state.id for state in self._runtime.containers(uid) if state.phase == "running"]
+        await asyncio.gather(*(self._runtime.signal(id, SIGKILL) for id in running))
 
     # --------------------------------------------------------------------------------------- heartbeat
 

@@ -97,7 +97,7 @@ def node_status(config: NodeConfig, node: Obj, runtime: str, boot: str, now: str
 
 def _healthy(node: Obj, type_: str, status: str, reason: str, message: str, now: str) -> Obj:
     old = condition(node, type_)
-    since = old["lastTransitionTime"] if old and old.get("status") == status else now
+    since = (old.get("lastTransitionTime") if old and old.get("status") == status else None) or now
     times = {"lastHeartbeatTime": now, "lastTransitionTime": since}
     return {"type": type_, "status": status, "reason": reason, "message": message, **times}
 

@@ -6,7 +6,7 @@ pkg/kubelet (validateContainerLogStatus) and pkg/registry/core/pod.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -37,25 +37,25 @@ class LogOptions:
     since_seconds: int | None = None
     since_time: str | None = None
 
-    @classmethod
-    def of(cls, query: Mapping[str, str]) -> LogOptions:
-        """As a request's query has them. Raises BadRequest and Invalid."""
-        if "sinceSeconds" in query and "sinceTime" in query:
-            raise _invalid("sinceSeconds", "Forbidden", "at most one of `sinceTime` or `sinceSeconds` may be specified")
+    def check(self) -> None:
+        """Raises Invalid or BadRequest for what cannot be meant."""
+        causes = [
+            _wrong(name, f"Invalid value: {number}: must be greater than {'or equal to 0' if not least else '0'}")
+            for name, number, least in (
+                ("tailLines", self.tail_lines, 0),
+                ("limitBytes", self.limit_bytes, 1),
+                ("sinceSeconds", self.since_seconds, 1),
+            )
+            if number is not None and number < least
+        ]
+        if self.since_seconds is not None and self.since_time is not None:
+            causes.append(_wrong("", "Forbidden: at most one of `sinceTime` or `sinceSeconds` may be specified"))
+        if causes:
+            raise Invalid.of("", "PodLogOptions", "", causes)
         try:
-            if "sinceTime" in query:
-                from_timestamp(query["sinceTime"])
+            from_timestamp(self.since_time or "1970-01-01T00:00:00Z")
         except ValueError:
-            raise BadRequest(f'sinceTime: "{query["sinceTime"]}" is not an RFC 3339 time') from None
-        return cls(
-            follow=_flag(query, "follow"),
-            previous=_flag(query, "previous"),
-            timestamps=_flag(query, "timestamps"),
-            tail_lines=_number(query, "tailLines", 0),
-            limit_bytes=_number(query, "limitBytes", 1),
-            since_seconds=_number(query, "sinceSeconds", 1),
-            since_time=query.get("sinceTime"),
-        )
+            raise BadRequest(f'sinceTime: "{self.since_time}" is not an RFC 3339 time') from None
 
 
 class Streams:
@@ -64,9 +64,9 @@ class Streams:
     def __init__(self, client: Client, runtime: Runtime, clock: Clock) -> None:
         self._client, self._runtime, self._clock = client, runtime, clock
 
-    async def logs(self, namespace: str, pod: str, container: str, query: Mapping[str, str]) -> AsyncIterator[bytes]:
+    async def logs(self, namespace: str, pod: str, container: str, options: LogOptions) -> AsyncIterator[bytes]:
         """What to send, or an error before its first byte: NotFound, BadRequest, Invalid."""
-        options = LogOptions.of(query)
+        options.check()
         found = self._client.informer("Pod").get(pod, namespace)
         if found is None:
             raise NotFound.of("", "pods", pod)
@@ -141,26 +141,8 @@ def _choose(pod: Obj, container: str) -> str:
     raise BadRequest(f"a container name must be specified for pod {name}, {choice}")
 
 
-def _flag(query: Mapping[str, str], name: str) -> bool:
-    return query.get(name, "") in ("true", "True", "1", "t")
-
-
-def _number(query: Mapping[str, str], name: str, least: int) -> int | None:
-    if name not in query:
-        return None
-    try:
-        number = int(query[name])
-    except ValueError:
-        raise BadRequest(f'{name}: "{query[name]}" is not a whole number') from None
-    if number < least:
-        more = "greater than 0" if least else "greater than or equal to 0"
-        raise _invalid(name, "Invalid value", f"{number}: must be {more}")
-    return number
-
-
-def _invalid(name: str, what: str, words: str) -> Invalid:
-    reason = "FieldValueForbidden" if what == "Forbidden" else "FieldValueInvalid"
-    return Invalid.of("", "PodLogOptions", "", [Cause(reason, f"{what}: {words}", name)])
+def _wrong(name: str, words: str) -> Cause:
+    return Cause("FieldValueForbidden" if words.startswith("Forbidden") else "FieldValueInvalid", words, name)
 
 
 def _written(line: LogLine, timestamps: bool) -> bytes:

@@ -119,8 +119,8 @@ class PodWorkers:
                 self._tell(record, view)
                 self._look_in(record, plan.look)
                 return
-            if self._runtime.abilities.real:  # records start at once: their ContainerCreating would last no time
-                self._tell(record, view)
+            if plan.start and self._runtime.abilities.real:
+                self._tell(record, view)  # not for records: they start at once, their ContainerCreating lasts no time
             await self._act(record, plan)
 
     def _view(self, record: Record) -> View:

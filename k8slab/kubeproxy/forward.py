@@ -9,6 +9,7 @@ while the other still speaks, a reset stays a reset, and who does not read slows
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import logging
 import socket
@@ -45,39 +46,33 @@ class Way:
         except OSError:
             self.connection.reset()
             return
-        if not data:
+        if data:
+            self._carry(memoryview(data))
+        else:
             self._finish()
-        elif rest := self._send(memoryview(data)):
-            self.pending = rest
-            self.connection.loop.remove_reader(self.source)
-            self.connection.loop.add_writer(self.sink, self.writable)
 
     def writable(self) -> None:
-        self.pending = self._send(self.pending) if self.pending else None
-        if not self.pending:
-            self.connection.loop.remove_writer(self.sink)
-            if not self.done:
-                self.connection.loop.add_reader(self.source, self.readable)
+        data, self.pending = self.pending, None
+        self.connection.loop.remove_writer(self.sink.fileno())
+        self.connection.loop.add_reader(self.source.fileno(), self.readable)
+        self._carry(data or memoryview(b""))
 
-    def _send(self, data: memoryview) -> memoryview | None:
-        """Give the sink what it takes; returns the rest."""
+    def _carry(self, data: memoryview) -> None:
         try:
             sent = self.sink.send(data)
         except (BlockingIOError, InterruptedError):
-            return data
+            sent = 0
         except OSError:  # the sink has closed; what it said before is still to be carried the other way
             self._finish()
-            return None
-        return data[sent:] if sent < len(data) else None
+            return
+        if sent < len(data):
+            self.pending = data[sent:]
+            self.connection.loop.remove_reader(self.source.fileno())
+            self.connection.loop.add_writer(self.sink.fileno(), self.writable)
 
     def _finish(self) -> None:
         self.done = True
-        self.connection.loop.remove_reader(self.source)
-        try:
-            self.sink.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass  # it has gone altogether
-        self.connection.finished()
+        self.connection.finished(self)
 
 
 class Connection:
@@ -91,26 +86,38 @@ class Connection:
         self.loop, self.client, self.pod, self.members = loop, client, pod, members
         self.there, self.back = Way(self, client, pod), Way(self, pod, client)
         members.add(self)
-        loop.add_reader(client, self.there.readable)
-        loop.add_reader(pod, self.back.readable)
+        # Numbers, because for a socket the loop's selector would write its whole description into a swallowed KeyError.
+        loop.add_reader(client.fileno(), self.there.readable)
+        loop.add_reader(pod.fileno(), self.back.readable)
 
-    def finished(self) -> None:
-        """One direction has ended; with the other, all has."""
-        if self.there.done and self.back.done:
-            self._close()
+    @property
+    def over(self) -> bool:
+        """Whether both directions have ended."""
+        return self.there.done and self.back.done
 
     def reset(self) -> None:
         """Break it off, so that both sides see that it did not end well."""
         for end in (self.client, self.pod):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-        self._close()
+        for way in (self.there, self.back):
+            self.loop.remove_reader(way.source.fileno())
+            self.loop.remove_writer(way.sink.fileno())
+            way.done, way.pending = True, None
+        self._free()
 
-    def _close(self) -> None:
+    def finished(self, way: Way) -> None:
+        """A direction has ended: tell its sink, or, when the other has ended too, let both go."""
+        self.loop.remove_reader(way.source.fileno())
+        if self.over:
+            self._free()
+            return
+        with contextlib.suppress(OSError):  # it may have gone altogether
+            way.sink.shutdown(socket.SHUT_WR)
+
+    def _free(self) -> None:
         self.members.discard(self)
-        for end in (self.client, self.pod):
-            self.loop.remove_reader(end)
-            self.loop.remove_writer(end)
-            end.close()
+        self.client.close()
+        self.pod.close()
 
 
 class Door:
@@ -128,15 +135,15 @@ class Door:
         """Refuse from now on. What is connected stays so."""
         if self._waking:
             self._waking()
-        self._loop.remove_reader(self._sock)
+        self._loop.remove_reader(self._sock.fileno())
         self._sock.close()
         for pod, client in self._waiting.items():
-            self._loop.remove_writer(pod)
+            self._loop.remove_writer(pod.fileno())
             pod.close()
             _refuse(client)
 
     def _listen(self) -> None:
-        self._loop.add_reader(self._sock, self._accept)
+        self._loop.add_reader(self._sock.fileno(), self._accept)
 
     def _accept(self) -> None:
         for _ in range(ACCEPTS):
@@ -146,7 +153,7 @@ class Door:
                 return
             except OSError as error:
                 log.warning("no connection can be accepted for a second: %s", error)
-                self._loop.remove_reader(self._sock)
+                self._loop.remove_reader(self._sock.fileno())
                 self._waking = self._clock.call_later(BREATHER * self._clock.speed, self._listen)
                 return
             client.setblocking(False)
@@ -170,7 +177,7 @@ class Door:
                 return
             if result in PENDING:
                 self._waiting[pod] = client
-                self._loop.add_writer(pod, self._answered, client, address, pod, backend, candidates)
+                self._loop.add_writer(pod.fileno(), self._answered, client, address, pod, backend, candidates)
                 return
             pod.close()
         _refuse(client)
@@ -178,7 +185,7 @@ class Door:
     def _answered(
         self, client: socket.socket, address: str, pod: socket.socket, backend: Backend, others: Iterator[Backend]
     ) -> None:
-        self._loop.remove_writer(pod)
+        self._loop.remove_writer(pod.fileno())
         del self._waiting[pod]
         if pod.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             pod.close()

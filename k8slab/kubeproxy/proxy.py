@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 REAL_PORTS = "k8slab.io/real-ports"  # annotation of a Service: {"80": 18080}
 RETRY = 5.0  # seconds until a port that was taken is tried again
+AGAIN = "It is tried again every few seconds."
 
 
 def on_this_machine(address: str) -> bool:
@@ -151,7 +152,7 @@ class Proxy:
     def _serve(self, route: Route, target: Target, openings: dict[Route, Opening], service: Obj) -> None:
         if route not in openings:
             opening = Opening(route, self._bind, self._clock, self.connections)
-            own = {number for port in tcp_ports(service) for number in (port["port"], port.get("nodePort"))}
+            own = {port["port"] for port in tcp_ports(service)}
             opening.open(_real_ports(service).get(str(route.port), 0), own)
             openings[route] = opening
             if opening.port != route.port:
@@ -210,15 +211,15 @@ def _real_ports(service: Obj) -> dict[str, int]:
 def _remapped(service: Obj, route: Route, real: int) -> str:
     name = service["metadata"]["name"]
     return (
-        f"Port {route.port} is served on {route.address}:{real}, because on this machine only root may open ports below "
-        f'1024. Service environment variables say {real}, and lab.get("http://{name}") knows.'
+        f"Port {route.port} is served on {route.address}:{real}, because on this machine only root may open ports "
+        f'below 1024. Service environment variables say {real}, and lab.get("http://{name}") knows.'
     )
 
 
 def _complaint(route: Route, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
         return (
-            f"{route.address}:{route.port} is in use by another program of this machine; see who it is with "
-            f"`ss -ltnp 'sport = :{route.port}'`, stop it or give the Service another port. Tried again every few seconds."
+            f"{route.address}:{route.port} is in use by another program of this machine. "
+            f"`ss -ltnp 'sport = :{route.port}'` says by whom: stop it, or give the Service another port. {AGAIN}"
         )
-    return f"{route.address}:{route.port} cannot be opened: {error.strerror or error}. Tried again every few seconds."
+    return f"{route.address}:{route.port} cannot be opened: {error.strerror or error}. {AGAIN}"

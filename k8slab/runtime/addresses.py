@@ -59,6 +59,6 @@ class Addresses:
 
 @cache
 def span(cidr: str) -> tuple[int, int]:
-    """The first pod address of a range, as a number, and how many there are: not the network's, node's, or broadcast."""
+    """The first pod address of a range, as a number, and how many: not the network's, the node's, or broadcast."""
     network = IPv4Network(cidr)
     return int(network.network_address) + 2, max(0, network.num_addresses - 3)

@@ -63,7 +63,7 @@ class ContainerSpec:
     memory: int | None = None  # limit, in bytes
     tty: bool = False
     stdin: bool = False
-    runs_on: bool = True  # a hint for `simulated`: True runs for ever (restartPolicy Always), False ends well after a second
+    runs_on: bool = True  # a hint for `simulated`: for ever (restartPolicy Always); else it ends well after a second
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ class Runtime(Protocol):
         ...
 
     async def pull(self, image: str) -> str:
-        """Have the image, and say its id. Raises RuntimeFailure(ErrImagePull | InvalidImageName) naming what there is."""
+        """Have the image; its id. Raises RuntimeFailure(ErrImagePull | InvalidImageName) naming what there is."""
         ...
 
     async def images(self) -> list[str]:
@@ -160,7 +160,7 @@ class Runtime(Protocol):
         ...
 
     async def start(self, spec: ContainerSpec) -> None:
-        """Start a container in a pod whose sandbox runs. Raises RuntimeFailure(CreateContainerError | RunContainerError)."""
+        """Start one in a pod whose sandbox runs. Raises RuntimeFailure(CreateContainerError | RunContainerError)."""
         ...
 
     async def stop(self, id: str, grace: float) -> None:

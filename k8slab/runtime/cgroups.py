@@ -1,6 +1,6 @@
 """Limits that the kernel keeps for a whole container: control groups, version 2 or 1, where this user may write them.
 
-`local.py` makes a group for each container; `shim/` moves it in, and at its end reads whether memory ran out and removes it.
+`local.py` makes a group for each container; `shim/` moves it in, and sees at its end whether memory ran out.
 """
 
 from __future__ import annotations
@@ -9,8 +9,6 @@ import contextlib
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-
-from k8slab.runtime.base import Usage
 
 PERIOD = 100_000  # microseconds; the kernel's and Kubernetes' default for CPU limits
 PIDS = 512  # processes and threads a container may have
@@ -78,28 +76,9 @@ class Cgroups:
             self.discard([*map(str, parent.glob("*/")), str(parent)])
 
 
-def usage(folders: Sequence[str]) -> Usage | None:
-    """CPU seconds so far, and memory in use less what the kernel would give back first (the kubelet's working set)."""
-    seconds, memory = None, None
-    for folder in map(Path, folders):
-        if (folder / "cpuacct.usage").exists():
-            seconds = int((folder / "cpuacct.usage").read_text()) / 1e9
-        elif (folder / "cgroup.controllers").exists():
-            seconds = counts(folder / "cpu.stat").get("usage_usec", 0) / 1e6
-        for file, inactive in (("memory.current", "inactive_file"), ("memory.usage_in_bytes", "total_inactive_file")):
-            if (folder / file).exists():
-                memory = max(0, int((folder / file).read_text()) - counts(folder / "memory.stat").get(inactive, 0))
-    return None if seconds is None or memory is None else Usage(seconds, memory)
-
-
-def counts(file: Path) -> dict[str, int]:
-    """A file of `name number` lines."""
-    return {name: int(value) for name, value in (line.split() for line in file.read_text().splitlines())}
-
-
 def candidates() -> Iterator[tuple[str, Path]]:
-    """For each controller, the group a lab's could be made under: our own, or in version 2 the nearest that delegates."""
-    own = {}
+    """For each controller, the group to make the lab's under: our own, or in version 2 the nearest that delegates."""
+    own: dict[str, str] = {}
     for line in Path("/proc/self/cgroup").read_text().splitlines():
         _, controllers, path = line.split(":", 2)
         own |= dict.fromkeys(controllers.split(","), path)

@@ -1,4 +1,4 @@
-"""Reads a Dockerfile (docs.docker.com/reference/dockerfile): text and build arguments in, instructions and settings out.
+"""Reads a Dockerfile (docs.docker.com/reference/dockerfile): text and build arguments in, a recipe out.
 
 Nothing here touches a file; `images.py` lays out what the instructions ask for.
 """
@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-MEANT_FOR_OTHERS = {"LABEL", "MAINTAINER", "HEALTHCHECK", "VOLUME"}  # nothing Kubernetes runs by; HEALTHCHECK least of all
+MEANT_FOR_OTHERS = {"LABEL", "MAINTAINER", "HEALTHCHECK", "VOLUME"}  # Kubernetes does not run by them
 VARIABLE = re.compile(r"\\\$|\$(?:(\w+)|\{(\w+)(?::([-+])([^}]*))?\})")
 
 
@@ -207,7 +207,7 @@ def command_line(at: Instruction) -> list[str]:
 
 
 def json_list(text: str) -> list[str] | None:
-    """The words of a JSON list; None for what is none. (`['a']`, with the wrong quotes, is none: so it is for Docker.)"""
+    """The words of a JSON list; None for what is none. (`['a']`, with the wrong quotes, is none for Docker, too.)"""
     if not text.startswith("["):
         return None
     try:

@@ -50,8 +50,8 @@ class Source:
 
 def reference(image: str) -> str:
     """The image's full name, `latest` if it has no tag. Raises RuntimeFailure(InvalidImageName)."""
-    name, _, digest = image.partition("@")
-    name, colon, tag = name.rpartition(":") if ":" in name.rpartition("/")[2] else (name, "", "latest")
+    path, _, digest = image.partition("@")
+    name, _, tag = path.rpartition(":") if ":" in path.rpartition("/")[2] else (path, "", "latest")
     if not NAME.fullmatch(name) or not TAG.fullmatch(tag) or (digest and ":" not in digest):
         problem = f'couldn\'t parse image name "{image}": invalid reference format'
         raise RuntimeFailure("InvalidImageName", f'Failed to apply default image tag "{image}": {problem}')
@@ -62,7 +62,7 @@ def builtin() -> dict[str, Source]:
     """The images that come with k8slab, by reference: `images/<folder>` with its tags in `tags.toml`."""
     package = Path(__file__).parent.parent
     root = next((folder for folder in (package / "images", package.parent / "images") if folder.is_dir()), None)
-    found = {}
+    found: dict[str, Source] = {}
     for folder in sorted(root.iterdir()) if root else ():
         if (folder / "Dockerfile").is_file():
             listed = folder / "tags.toml"
@@ -99,6 +99,11 @@ class ImageStore:
             except (DockerfileError, OSError) as problem:
                 raise RuntimeFailure("ErrImagePull", f'image "{name}" cannot be built: {problem}') from problem
         return self._built[name]
+
+    def clear(self) -> None:
+        """Remove every layer. What is asked for next is laid out anew."""
+        self._built.clear()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _unknown(self, name: str) -> str:
         from difflib import get_close_matches  # only for those who mistype
@@ -162,7 +167,7 @@ class ImageStore:
         return Image(identity, (layer,))
 
     def _with_layer(self, image: Image, step: str, files: Mapping[str, Path | None], mode: int | None = None) -> Image:
-        """The image with these files (target -> source; None: a folder) over it; laid out unless the same was before."""
+        """The image and, over it, these files (target -> source; None: a folder), laid out unless they are already."""
         digest = hashlib.sha256(f"{image.id}\n{step}\n".encode())
         for target, source in sorted(files.items()):
             digest.update(f"{target}\0{source.stat().st_mode if source else 'folder'}\0".encode())

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 
 TIME_LIMIT = 2.0  # seconds; a try takes some 5 ms
-NAMESPACES = {"pid": ["--unshare-pid"], "uts": ["--unshare-uts"], "ipc": ["--unshare-ipc"], "cgroup": ["--unshare-cgroup"]}
+NAMESPACES = {fence: [f"--unshare-{fence}"] for fence in ("pid", "uts", "ipc", "cgroup")}
 PROC = ["--proc", "/proc"]
 NETWORK = "pods share this machine's loopback network, each with an address of its own out of 127.0.0.0/8"
 SWITCHES = (  # file, value that forbids, what to say

@@ -1,7 +1,7 @@
 """The local runtime: a container is a Linux process tree, as strongly fenced as this machine allows (DESIGN §4).
 
-It keeps files and addresses and decides; processes are held by the shim (`shimclient.py`, `shim/`), which goes on when we
-end. The way of a start: `images.py` -> `sandbox.py` -> `cgroups.py` -> shim.
+It keeps files and addresses and decides; processes are held by the shim (`shimclient.py`, `shim/`), which goes on
+when we end. The way of a start: `images.py` -> `sandbox.py` -> `cgroups.py` -> shim.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import re
 import shutil
 import signal
@@ -19,12 +20,21 @@ from pathlib import Path
 from typing import Any
 
 import k8slab
-from k8slab.runtime import cgroups, isolation, logs, sandbox
+from k8slab.runtime import isolation, logs, sandbox, usage
 from k8slab.runtime.addresses import Addresses
-from k8slab.runtime.base import Abilities, ContainerSpec, ContainerState, Exec, LogLine, PodConfig, RuntimeFailure, Usage
-from k8slab.runtime.exec import ShimExec
-from k8slab.runtime.images import ImageStore
-from k8slab.runtime.processes import usage_of
+from k8slab.runtime.base import (
+    Abilities,
+    ContainerSpec,
+    ContainerState,
+    Exec,
+    LogLine,
+    PodConfig,
+    RuntimeFailure,
+    Usage,
+)
+from k8slab.runtime.cgroups import Cgroups
+from k8slab.runtime.execs import ShimExec
+from k8slab.runtime.images import Image, ImageStore
 from k8slab.runtime.shim.reap import kill_marked, marked
 from k8slab.runtime.shimclient import ShimClient, ShimGone
 
@@ -60,10 +70,11 @@ class LocalRuntime:
         self._store = images or ImageStore(state / "images")
         self._fenced = fenced
         self._isolation = isolation.unfenced("not tried yet")
-        self._cgroups: cgroups.Cgroups | None = None
+        self._cgroups = Cgroups(lab, {})
         self._addresses = Addresses()
         self._pods: dict[str, PodConfig] = {}
         self._records: dict[str, Record] = {}
+        self._execs: dict[str, ShimExec] = {}
         self._changed: list[Callable[[str], None]] = []
         self._shim = ShimClient(self._heard, self._shim_died)
         self._starting_shim = asyncio.Lock()
@@ -72,9 +83,8 @@ class LocalRuntime:
 
     async def open(self) -> None:
         self._isolation = isolation.probe() if self._fenced else isolation.unfenced("switched off")
-        self._cgroups = cgroups.Cgroups(self.lab)
-        missing = {**self._isolation.missing, **self._cgroups.missing}
-        self.abilities = Abilities(True, self._isolation.fences, self._cgroups.limits, True, missing)
+        self._cgroups = Cgroups(self.lab)
+        self.abilities = abilities(self._isolation, self._cgroups)
         self._pod_root.mkdir(mode=0o700, parents=True, exist_ok=True)
         for file in self._pod_root.glob("*/pod.json"):
             kept = json.loads(file.read_text())
@@ -94,11 +104,11 @@ class LocalRuntime:
                     await self._shim.ask("end")
             self._shim.close()
             self._sweep()
-            if self._cgroups:
-                self._cgroups.close()
+            self._cgroups.close()
             await asyncio.to_thread(shutil.rmtree, self._pod_root, ignore_errors=True)
             for name in ("shim.sock", "shim.lock", "shim.log"):
                 (self.state / name).unlink(missing_ok=True)
+            self._store.clear()
         self._shim.close()
 
     async def _adopt(self, listed: list[dict[str, Any]]) -> None:
@@ -111,7 +121,7 @@ class LocalRuntime:
                 await self._shim.ask("remove", container=told["id"])
 
     def _sweep(self) -> None:
-        """Kill what an earlier shim of this lab left behind, should it have died by force."""
+        """Kill what a shim of this lab left behind that died by force."""
         ours = {folder.name for folder in self._pod_root.glob("*/containers/*")}
         for id in ours & set(marked()):
             kill_marked(id)
@@ -123,11 +133,14 @@ class LocalRuntime:
 
     def _shim_died(self) -> None:
         """Its containers died with it; nobody knows how they would have ended."""
+        self._sweep()
         for record in [record for record in self._records.values() if record.state.phase == "running"]:
-            kill_marked(record.state.id)
             message = "The container could not be located: the process that held it has ended"
             end = {"exit_code": 137, "reason": "ContainerStatusUnknown", "message": message}
             self._ended(record, finished=record.state.started, **end)
+        for running in self._execs.values():
+            running.ended(137)
+        self._execs.clear()
 
     # images
 
@@ -164,8 +177,7 @@ class LocalRuntime:
 
     async def remove_pod(self, uid: str) -> None:
         folder = self._pod_folder(uid)
-        for state in self.containers(uid):
-            await self.remove(state.id)
+        await asyncio.gather(*(self.remove(state.id) for state in self.containers(uid)))
         self._pods.pop(uid, None)
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
         self._addresses.free(uid)
@@ -182,25 +194,32 @@ class LocalRuntime:
         if pod is None or not SAFE.fullmatch(spec.id):
             raise RuntimeFailure("CreateContainerError", f"container {spec.id}: its pod has no sandbox")
         image = self._store.get(spec.image)
-        place = sandbox.Place(self._pod_folder(pod.uid) / "containers" / spec.id, self._pod_folder(pod.uid))
-        assert self._cgroups
-        folders = []
+        state = ContainerState(spec.id, pod.uid, spec.name, spec.attempt, "created", image_id=image.id)
+        record = self._records[spec.id] = Record(state, asyncio.Event(), {})
         try:
-            address = self._addresses.give(pod.uid, pod.cidr)
-            asked = sandbox.order(spec, image, pod, address, place, self._isolation, "pids" in self._cgroups.limits)
-            folders = self._cgroups.make(spec.id, spec.cpu, spec.memory)
-            meta = {"pod_uid": pod.uid, "name": spec.name, "attempt": spec.attempt, "image_id": image.id}
-            meta |= {"stop_signal": image.stop_signal, "cgroups": folders, "env": asked["env"], "cwd": asked["cwd"]}
-            await self._need_shim()
-            told = await self._shim.ask("start", container={**asked, "cgroups": folders, "meta": meta})
+            await asyncio.shield(asyncio.ensure_future(self._begin(spec, image, pod, record)))
         except (RuntimeFailure, OSError) as failure:
+            self._records.pop(spec.id, None)
+            shutil.rmtree(self._folder(state), ignore_errors=True)
+            if isinstance(failure, RuntimeFailure):
+                raise
+            raise RuntimeFailure("CreateContainerError", str(failure)) from failure
+
+    async def _begin(self, spec: ContainerSpec, image: Image, pod: PodConfig, record: Record) -> None:
+        """Lay it out, have it started; the shim's event, which comes before its answer, makes it `running`."""
+        place = sandbox.Place(self._folder(record.state), self._pod_folder(pod.uid))
+        address = self._addresses.give(pod.uid, pod.cidr)
+        asked = sandbox.order(spec, image, pod, address, place, self._isolation, self._cgroups.limits)
+        folders = self._cgroups.make(spec.id, spec.cpu, spec.memory)
+        meta = {"pod_uid": pod.uid, "name": spec.name, "attempt": spec.attempt, "image_id": image.id}
+        meta |= {"stop_signal": image.stop_signal, "cgroups": folders, "env": asked["env"], "cwd": asked["cwd"]}
+        record.meta = meta
+        try:
+            await self._need_shim()
+            await self._shim.ask("start", container={**asked, "cgroups": folders, "meta": meta})
+        except RuntimeFailure:
             self._cgroups.discard(folders)
-            shutil.rmtree(place.folder, ignore_errors=True)
-            if isinstance(failure, OSError):
-                raise RuntimeFailure("CreateContainerError", str(failure)) from failure
             raise
-        self._remember(told)
-        self._tell(pod.uid)
 
     async def stop(self, id: str, grace: float) -> None:
         record = self._records.get(id)
@@ -260,13 +279,20 @@ class LocalRuntime:
         record = self._records.get(id)
         if record is None or record.over.is_set():
             raise RuntimeFailure("NotFound", f"container {id} is not running")
-        return await ShimExec.start(self._shim, id, record.meta, command, tty=tty, stdin=stdin)
+        running = ShimExec(tty=tty, stdin=stdin)
+        self._execs[running.id] = running
+        try:
+            await running.start(self._shim, id, record.meta, command)
+        except RuntimeFailure:
+            del self._execs[running.id]
+            raise
+        return running
 
     async def usage(self, id: str) -> Usage | None:
         record = self._records.get(id)
         if record is None or record.over.is_set() or record.state.pid is None:
             return None
-        return cgroups.usage(record.meta.get("cgroups", ())) or usage_of(record.state.pid)
+        return usage.of_cgroups(record.meta.get("cgroups", ())) or usage.of_processes(record.state.pid)
 
     # what the shim tells
 
@@ -274,23 +300,28 @@ class LocalRuntime:
         return self._pod_folder(state.pod_uid) / "containers" / state.id
 
     def _remember(self, told: dict[str, Any]) -> None:
+        """Adopt a container that an earlier server started."""
         meta = told["meta"]
         state = ContainerState(
-            told["id"], meta["pod_uid"], meta["name"], meta["attempt"], "running",
-            pid=told["pid"], started=told["started"], image_id=meta["image_id"],
-        )  # fmt: skip
-        record = self._records[state.id] = Record(state, asyncio.Event(), meta)
-        if told["exit_code"] is not None:
-            self._end(record, told)
+            told["id"], meta["pod_uid"], meta["name"], meta["attempt"], "created", image_id=meta["image_id"]
+        )
+        self._records[state.id] = Record(state, asyncio.Event(), meta)
+        self._heard(told)
 
-    def _heard(self, event: dict[str, Any]) -> None:
-        if event["id"] in self._records:
-            self._end(self._records[event["id"]], event)
-
-    def _end(self, record: Record, told: dict[str, Any]) -> None:
+    def _heard(self, told: dict[str, Any]) -> None:
+        """A container has started, or ended; or a command that was run in one."""
+        if told["id"] in self._execs and told["exit_code"] is not None:
+            self._execs.pop(told["id"]).ended(told["exit_code"])
+        record = self._records.get(told["id"])
+        if record is None or record.over.is_set():
+            return
+        record.state = replace(record.state, phase="running", pid=told["pid"], started=told["started"])
         code = told["exit_code"]
-        reason = "Completed" if code == 0 else "OOMKilled" if told["oom"] and code == 137 else "Error"
-        self._ended(record, exit_code=code, reason=reason, finished=told["finished"])
+        if code is None:
+            self._tell(record.state.pod_uid)
+        else:
+            reason = "Completed" if code == 0 else "OOMKilled" if told["oom"] and code == 137 else "Error"
+            self._ended(record, exit_code=code, reason=reason, finished=told["finished"])
 
     def _ended(self, record: Record, **end: Any) -> None:
         record.state = replace(record.state, phase="exited", pid=None, **end)
@@ -300,3 +331,16 @@ class LocalRuntime:
     def _tell(self, pod_uid: str) -> None:
         for changed in self._changed:
             changed(pod_uid)
+
+
+def abilities(fences: isolation.Isolation, groups: Cgroups) -> Abilities:
+    """What is real here. A limit that no control group keeps may still be kept, and `missing` then says how."""
+    missing = {**fences.missing, **groups.missing}
+    limits = set(groups.limits)
+    if "memory" in missing:
+        limits.add("memory")
+        missing["memory"] = f"kept by looking ten times a second, not by the kernel; {missing['memory']}"
+    if "pids" in missing and os.getuid() != 0 and "user" in fences.fences:
+        limits.add("pids")
+        del missing["pids"]
+    return Abilities(True, fences.fences, frozenset(limits), True, missing)

@@ -1,7 +1,7 @@
 """From a wish to an order: the command line, environment, files and limits with which the shim starts a container.
 
-Two ways: behind bubblewrap's fences with a root of its own, or, where there are none, as a process that finds its image
-in its working folder. `local.py` calls it with what `isolation.py` and `cgroups.py` found; `shim/spawn.py` carries it out.
+Two ways: behind bubblewrap's fences with a root of its own, or, where there are none, as a process that finds its
+image in its working folder. `local.py` calls it with what `isolation.py` and `cgroups.py` found; `shim/` obeys.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,8 @@ SETTINGS = (  # of this machine's /etc: what programs need to find libraries, tr
 POD_FILES = ("hosts", "hostname", "resolv.conf")  # shared by a pod's containers
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 LIMITS = {"RLIMIT_CORE": 0, "RLIMIT_NOFILE": 65536, "RLIMIT_FSIZE": 2 << 30}
-PROCESSES = 512  # a container, or, where the kernel counts the whole user's, more than the user has now
+PROCESSES = 512  # a container's, or, where the kernel counts the whole user's, more than the user has now
+WALL = 1 << 30  # bytes above a memory limit that is kept by looking
 
 
 @dataclass(frozen=True)
@@ -57,32 +58,31 @@ def prepare_pod(folder: Path, pod: PodConfig, address: str) -> None:
 
 
 def order(
-    spec: ContainerSpec, image: Image, pod: PodConfig, address: str, place: Place, isolation: Isolation, pids: bool
+    spec: ContainerSpec, image: Image, pod: PodConfig, address: str, place: Place, isolation: Isolation, kept: Set[str]
 ) -> dict[str, Any]:
-    """What the shim is asked to start. `pids`: a control group counts processes, so that no other limit has to.
+    """What the shim is asked to start. `kept` are the limits that control groups keep; the others are kept from here.
 
     Raises RuntimeFailure when there is nothing to run, or no such program in the image.
     """
     lay_out(image, place.root)
     argv = [*(spec.command or image.entrypoint), *(spec.args or (() if spec.command else image.command))]
     if not argv:
-        raise RuntimeFailure("CreateContainerError", f'image "{spec.image}" names no command, and the container neither')
+        raise RuntimeFailure(
+            "CreateContainerError", f'no command specified: neither by the container nor by "{spec.image}"'
+        )
     env = environment(spec, image, pod, address)
     workdir = spec.workdir or image.workdir or "/"
     (place.root / workdir.lstrip("/")).mkdir(parents=True, exist_ok=True)
-    common = {"id": spec.id, "log": str(place.log), "tty": spec.tty, "stdin": spec.stdin, "limits": limits(spec, isolation)}
-    common |= {"late_limits": {}, "contained": "pid" in isolation.fences, "fenced": bool(isolation.bubblewrap)}
+    common = {"id": spec.id, "log": str(place.log), "tty": spec.tty, "stdin": spec.stdin}
+    common |= {"contained": "pid" in isolation.fences, "fenced": bool(isolation.bubblewrap)}
+    common |= limits(spec, isolation, kept)
     if not isolation.bubblewrap:
-        if not pids:
-            common["limits"]["RLIMIT_NPROC"] = processes_of_user() + PROCESSES
         return common | without_fences(spec, argv, env, workdir, place)
-    if not pids:  # set once it is inside: the kernel counts a user namespace's processes by themselves
-        common["late_limits"] = {"RLIMIT_NPROC": PROCESSES if "user" in isolation.fences else processes_of_user() + PROCESSES}
     find_program(argv[0], env["PATH"], workdir, place.root, spec.mounts)
     title = f"k8slab-container:{pod.namespace}/{pod.name}/{spec.name}"
     options = fences(spec, image, pod, place, isolation, workdir)
     return common | {
-        "argv": argv, "env": env, "cwd": "/", "title": title, "bubblewrap": isolation.bubblewrap, "options": options
+        "argv": argv, "env": env, "cwd": workdir, "title": title, "bubblewrap": isolation.bubblewrap, "options": options
     }  # fmt: skip
 
 
@@ -99,14 +99,29 @@ def lay_out(image: Image, root: Path) -> None:
 
 def environment(spec: ContainerSpec, image: Image, pod: PodConfig, address: str) -> dict[str, str]:
     """Nothing of ours: the image's, what the pod should know of itself, the manifest's word last, and the mark."""
-    env = {"PATH": DEFAULT_PATH, "HOME": "/root", "HOSTNAME": pod.hostname, "POD_IP": address, "NODE_NAME": pod.node}
+    env = {
+        "PATH": DEFAULT_PATH,
+        "HOME": "/root",
+        "LANG": "C.UTF-8",
+        "HOSTNAME": pod.hostname,
+        "POD_IP": address,
+        "NODE_NAME": pod.node,
+    }
     env |= {"TERM": "xterm"} if spec.tty else {}
     return env | dict(image.env) | dict(spec.env) | {"K8SLAB_CONTAINER": spec.id}
 
 
-def limits(spec: ContainerSpec, isolation: Isolation) -> dict[str, int]:
-    """Those the kernel keeps for each process, wherever we are."""
-    return dict(LIMITS)
+def limits(spec: ContainerSpec, isolation: Isolation, kept: Set[str]) -> dict[str, Any]:
+    """Those the kernel keeps for each process, and, for what no control group keeps, the next best."""
+    early, late, asked = dict(LIMITS), dict[str, int](), dict[str, Any]()
+    if "pids" not in kept and "user" in isolation.fences:  # a user namespace's are counted by themselves, once inside
+        late["RLIMIT_NPROC"] = PROCESSES
+    elif "pids" not in kept:  # all of the user's are counted, in whatever container
+        early["RLIMIT_NPROC"] = processes_of_user() + PROCESSES
+    if "memory" not in kept and spec.memory:  # the shim looks, and kills; the wall is for who is faster than it looks
+        asked["memory"] = spec.memory
+        early["RLIMIT_DATA"] = spec.memory + WALL
+    return asked | {"limits": early, "late_limits": late}
 
 
 def processes_of_user() -> int:
@@ -127,7 +142,7 @@ def processes_of_user() -> int:
 def fences(
     spec: ContainerSpec, image: Image, pod: PodConfig, place: Place, isolation: Isolation, workdir: str
 ) -> list[str]:
-    """bubblewrap's options: a root of its own, this machine's programs read-only in it, and nothing else of this machine."""
+    """bubblewrap's options: a root of its own, with this machine's programs, read-only, and nothing else of it."""
     options = [*isolation.options, "--die-with-parent", "--cap-drop", "ALL"]
     options += ["--as-pid-1"] if "pid" in isolation.fences else []  # signals reach it directly, as in any container
     options += ["--hostname", pod.hostname] if "uts" in isolation.fences else []
@@ -162,7 +177,7 @@ def write_users(root: Path, uid: str, name: str) -> None:
 
 
 def system(root: Path) -> Iterator[tuple[str, str]]:
-    """What of this machine is to be seen at the same place inside. Where the image has files of its own, around them."""
+    """What of this machine is to be seen, and where: the same place, but around what the image has of its own."""
     for name in SYSTEM:
         path = Path("/", name)
         if path.is_symlink():  # /lib -> usr/lib, as on every system since the merge

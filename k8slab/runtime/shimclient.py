@@ -59,10 +59,9 @@ class ShimClient:
         return True
 
     async def start(self, folder: Path, lab: str) -> None:
-        """Join the lab's shim, started if need be. Raises RuntimeFailure(ContainerdNotReady-like) with its own words."""
+        """Join the lab's shim, started if need be. Raises RuntimeFailure, with the shim's own words."""
         if await self.connect(folder):
             return
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with (folder / "shim.log").open("wb") as errors:
             shim = await asyncio.create_subprocess_exec(
                 sys.executable, "-I", "-S", "-E", str(PROGRAM), str(folder), lab,

@@ -11,6 +11,7 @@ class Board {
     this.root = h("section", { class: "kl board", "data-lm-suppress-shortcuts": "true" });
     this.parts = [topPart, wishPart, waitingPart, nodesPart, pickPart, logPart, storyPart, footPart].map((part) => part(this));
     const [top, wish, waiting, nodes, pick, logs, story, foot] = this.parts.map((part) => part.el);
+    [, , this.waiting, this.nodes] = this.parts;
     this.root.append(top, h("div", { class: "frame" }, h("div", { class: "main" }, wish, waiting, nodes, pick, logs), story), foot);
     this.root.addEventListener("keydown", (e) => this.key(e));
     el.append(this.root);
@@ -101,8 +102,8 @@ class Board {
       }
     }
     for (const part of this.parts) part.tick?.();
-    for (const kid of this.parts[3].el.kids?.values() ?? []) if (kid.node?.silent) kid.tick();
-    if (this.pods().some((pod) => !pod.node && !pod.why)) this.parts[2].update();
+    for (const card of this.nodes.cards()) if (card.node?.silent) card.tick();
+    if (this.pods().some((pod) => !pod.node && !pod.why)) this.waiting.update();
     this.timer = setTimeout(() => this.tick(), leaving.length && !this.still() ? 100 : 1000);
   }
 
@@ -129,8 +130,9 @@ class Board {
     this.paint();
   }
 
-  openCells(node) {
-    (this.local.cells ??= new Set()).add(node);
+  toggleCells(node) {
+    const open = (this.local.cells ??= new Set());
+    if (!open.delete(node)) open.add(node);
     this.paint();
   }
 
@@ -189,7 +191,7 @@ class Board {
   }
 
   settle() {
-    if (!this.stopped) this.parts[3].update();
+    if (!this.stopped) this.nodes.update();
   }
 
   key(e) {

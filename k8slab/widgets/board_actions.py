@@ -67,7 +67,7 @@ def scale(message: Mapping[str, Any], world: World, api: Api) -> Done:
         raise ValueError(f"Ask for a whole number of pods from 0 to {MOST}.")
     api.patch(owner["kind"], _name(owner), _namespace(owner), {"spec": {"replicas": wants}})
     uid, was = owner["metadata"]["uid"], owner["spec"].get("replicas", 1)
-    title = f"You asked for {wants} {'pod' if wants == 1 else 'pods'} of **{_name(owner)}**, no longer {was}"
+    title = f"You asked for {wants} {'pod' if wants == 1 else 'pods'} of **{_name(owner)}**, not {was} any more"
     return Done(Deed(title, frozenset({uid}), frozenset({f"scaled:{uid}:{wants}"})))
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from k8slab.api.objects import Obj, controller_of
 from k8slab.clock import from_timestamp
-from k8slab.widgets import pod_state, versions
+from k8slab.widgets import pod_state, story_words, versions
 from k8slab.widgets.board_nodes import node_card
 from k8slab.widgets.board_wishes import age_order, all_wishes
 from k8slab.widgets.delta import Picture
@@ -21,7 +21,7 @@ from k8slab.widgets.feed import Snapshot
 KINDS = ("Node", "Pod", "ReplicaSet", "Deployment", "Event")
 WISHERS = ("Deployment", "ReplicaSet", "StatefulSet", "ReplicationController")  # they wish for a number of pods
 LEVELS = (("tiles", 30), ("chips", 100), ("cells", 300))  # from this many pods on it is the next; then bars
-DRAWN = 2000  # pods beyond are counted and not drawn
+DRAWN, CARDS = 2000, 60  # pods and nodes beyond are counted and not drawn
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,10 @@ def picture(objects: Snapshot, facts: Facts, before: Picture | None = None) -> P
         "wishes": wishes,
         "versions": known,
         "density": density(len(tiles), before.get("density", "tiles")),
-        "undrawn": max(0, len(objects.get("Pod", ())) - DRAWN),
+        "undrawn": {
+            "pods": max(0, len(objects.get("Pod", ())) - DRAWN),
+            "nodes": max(0, len(objects.get("Node", ())) - CARDS),
+        },
         "say": summary(tiles, nodes, wishes),
     }
 
@@ -101,8 +104,8 @@ def density(count: int, was: str) -> str:
 def summary(tiles: Picture, nodes: Picture, wishes: Picture) -> str:
     """The board in a sentence or two, for the line that is read aloud: what deviates, else that all is as wished."""
     short = [w for w in wishes.values() if w["ready"] < w["wants"] or w["more"]]
-    parts = [f"{w['name']} has {w['ready']} of {w['wants']} ready." for w in short[:3]]
-    parts += [f"{node['name']} is {node['word'].lower()}." for node in nodes.values() if node["state"] != "ready"][:2]
+    parts = [f"{w['name']} has {w['ready']} of {w['wants']} ready." for w in short[:2]]
+    parts += [f"{node['name']} is {node['word'].lower()}." for node in nodes.values() if node["word"] != "Ready"][:2]
     waiting = sum(tile["state"] == "pending" and bool(tile["why"]) for tile in tiles.values())
     if waiting:
         parts.append("One pod waits for a node." if waiting == 1 else f"{waiting} pods wait for a node.")
@@ -110,7 +113,7 @@ def summary(tiles: Picture, nodes: Picture, wishes: Picture) -> str:
         return " ".join(parts)
     if wishes:
         return "All is as wished."
-    return f"{len(tiles)} pods run, and nobody wished for them to stay." if tiles else "The cluster is empty."
+    return f"{story_words.pods(len(tiles)).capitalize()}, and no wish." if tiles else "The cluster is empty."
 
 
 def _tiles(seen: Sequence[_Seen], known: versions.Versions, nodes: Picture, facts: Facts, before: Picture) -> Picture:
@@ -121,12 +124,23 @@ def _tiles(seen: Sequence[_Seen], known: versions.Versions, nodes: Picture, fact
         pod, uid = one.pod, one.pod["metadata"]["uid"]
         node = pod["spec"].get("nodeName", "")
         silent = nodes.get(node, {}).get("state") in ("off", "silent")
+        if (known_as := old.get(uid)) and _unchanged(known_as, one, silent):
+            tiles[uid] = known_as
+            continue
         tile = _tile(one, known[one.version], pod_state.read(pod, silent), silent)
         tile["place"] = places.of(uid, node)
         if tile["state"] == "terminating":
-            tile |= _grace(pod, old.get(uid), facts)
+            tile |= _grace(pod, known_as, facts)
         tiles[uid] = tile
     return tiles
+
+
+def _unchanged(tile: Picture, one: _Seen, silent: bool) -> bool:
+    """Whether the old tile still tells all: with many pods, most do. (`ready` is -1 just when the node was silent.)"""
+    revision = one.pod["metadata"].get("resourceVersion", "")
+    return bool(
+        revision and tile["revision"] == revision and tile["owners"] == one.owners and (tile["ready"] < 0) == silent
+    )
 
 
 def _tile(one: _Seen, version: Picture, state: pod_state.PodState, silent: bool) -> Picture:
@@ -134,6 +148,7 @@ def _tile(one: _Seen, version: Picture, state: pod_state.PodState, silent: bool)
     ready, total = pod_state.ready_count(pod)
     return {
         "uid": meta["uid"],
+        "revision": meta.get("resourceVersion", ""),
         "name": meta["name"],
         "ns": meta.get("namespace", ""),
         "app": app_of(pod, one.owners),
@@ -186,7 +201,7 @@ def _nodes(objects: Snapshot, facts: Facts) -> Picture:
     on: dict[str, list[Obj]] = {}
     for pod in objects.get("Pod", ()):
         on.setdefault(pod["spec"].get("nodeName", ""), []).append(pod)
-    names = sorted(objects.get("Node", ()), key=lambda node: _natural(node["metadata"]["name"]))
+    names = sorted(objects.get("Node", ()), key=lambda node: _natural(node["metadata"]["name"]))[:CARDS]
     return {
         node["metadata"]["name"]: node_card(
             node, on.get(node["metadata"]["name"], []), facts.now, facts.speed, facts.off

@@ -97,13 +97,16 @@ function waitingPart(board) {
 }
 
 function nodesPart(board) {
-  const el = h("div", { class: "nodes" });
-  return { el, update() {
+  const cardsEl = h("div", { class: "nodes" }), rest = h("p", { class: "dim small" });
+  return { el: h("div", { class: "place" }, cardsEl, rest), cards: () => [...(cardsEl.kids?.values() ?? [])], update() {
     const on = new Map();
     for (const pod of board.pods()) on.set(pod.node, [...(on.get(pod.node) ?? []), pod]);
     const cards = ordered(board.picture.nodes).map((node) => ({ ...node, pods: on.get(node.name) ?? [], level: board.picture.density }));
-    set(el, { "data-count": Math.min(cards.length, 3) });
-    sync(el, cards, (node) => node.name + node.level, () => nodeCard(board));
+    const { nodes, pods } = board.picture.undrawn ?? {};
+    rest.hidden = !nodes && !pods;
+    say(rest, `Not drawn: ${[nodes && plural(nodes, "more node", "more nodes"), pods && plural(pods, "more pod", "more pods")].filter(Boolean).join(" and ")}.`);
+    set(cardsEl, { "data-count": Math.min(cards.length, 3) });
+    sync(cardsEl, cards, (node) => node.name + node.level, () => nodeCard(board));
   } };
 }
 
@@ -123,7 +126,7 @@ function nodeCard(board) {
     if (!inside) el.append((inside = node.level === "tiles" ? placed("tile", board) : node.level === "chips" ? placed("chip", board) : grouped(board)).el);
     set(el, { "aria-label": `${node.name}, ${node.word.toLowerCase()}`, "data-node": node.name }), el.classList.toggle("off", dark);
     say(name, node.name), say(word, node.word);
-    const facts = [node.zone && `zone ${node.zone}`, dark ? "no answer" : node.cidr && h("code", null, node.cidr), plural(node.pods.length, "pod", "pods")];
+    const facts = [node.zone && `zone ${node.zone}`, dark ? "no answer" : node.cidr && h("code", null, node.cidr), node.level !== "tiles" && plural(node.pods.length, "pod", "pods")];
     told.replaceChildren(...facts.filter(Boolean).flatMap((fact, i) => (i ? [" · ", fact] : [fact])));
     say(cordon, node.cordoned ? "Uncordon" : "Cordon"), set(cordon, { "aria-label": `${node.cordoned ? "Uncordon" : "Cordon"} ${node.name}`, title: node.cordoned ? "Let new pods come here again" : "Let no new pod come here" });
     plug.hidden = !board.picture.lab?.power, cordon.hidden = dark;

@@ -85,12 +85,16 @@ function placed(kind, board) {
 
 /** Groups of cells, or of bars: by app and version, exceptions first, and only they carry a glyph. */
 function grouped(board) {
-  const el = h("div", { class: "groups" });
-  return { el, update({ name, pods }) {
+  const list = h("div", { class: "groups" });
+  let node = "";
+  const more = h("button", { class: "kl-btn quiet", type: "button", onclick: () => board.toggleCells(node) });
+  return { el: h("div", { class: "grouped" }, list, more), update({ name, pods }) {
     const groups = new Map();
     for (const pod of pods) groups.set(pod.of, [...(groups.get(pod.of) ?? []), pod]);
-    const cells = board.picture.density === "cells" || board.local.cells?.has(name);
-    sync(el, [...groups].map(([of, all]) => ({ of, all, cells })), (g) => g.of + g.cells, (g) => (g.cells ? cellGroup(board) : barGroup(board, name)));
+    const few = board.picture.density === "cells", cells = few || board.local.cells?.has(name);
+    node = name;
+    (more.hidden = few || !pods.length), say(more, cells ? "Show bars" : "Show each pod");
+    sync(list, [...groups].map(([of, all]) => ({ of, all, cells })), (g) => g.of + g.cells, (g) => (g.cells ? cellGroup(board) : barGroup()));
   } };
 }
 
@@ -116,13 +120,12 @@ function cellGroup(board) {
   } };
 }
 
-function barGroup(board, node) {
+function barGroup() {
   const line = h("p", { class: "small" }), fill = h("i", { class: "kl-fill" });
-  const more = h("button", { class: "kl-btn quiet", type: "button", onclick: () => board.openCells(node) }, "Show each pod");
-  const el = h("div", { class: "group-bar" }, line, h("div", { class: "bar", "aria-hidden": "true" }, fill), more);
+  const el = h("div", { class: "group-bar" }, line, h("div", { class: "bar", "aria-hidden": "true" }, fill));
   return { el, update({ all }) {
-    const odd = all.filter((p) => p.state !== "ready").length;
-    set(el, { "--v": `var(--kl-cat-${all[0].cat})`, "--to": `${100 - (100 * odd) / all.length}%` });
+    const ready = all.filter((pod) => pod.state === "ready").length;
+    set(el, { "--v": `var(--kl-cat-${all[0].cat})`, "--to": `${(100 * ready) / all.length}%` });
     line.replaceChildren(...head(all));
   } };
 }

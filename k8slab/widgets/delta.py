@@ -16,6 +16,8 @@ def diff(old: Picture, new: Picture) -> Picture:
     patch: Picture = dict.fromkeys(old.keys() - new.keys())
     for key, value in new.items():
         before = old.get(key)
+        if before is value and key in old:
+            continue
         if isinstance(before, dict) and isinstance(value, dict):
             if inner := diff(before, value):
                 patch[key] = inner

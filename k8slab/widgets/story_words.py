@@ -40,7 +40,7 @@ def _crashed(name: str, f: Facts) -> str:
 TITLES: Mapping[str, Callable[[str, Facts], str]] = {
     "created": lambda name, f: f"{f['kind']} **{name}** was created and wants {pods(f['wants'])}",
     "released": _released,
-    "scaled": lambda name, f: f"**{name}** should have {pods(f['wants'])}, no longer {f['was']}",
+    "scaled": lambda name, f: f"**{name}** should have {pods(f['wants'])}, not {f['was']} any more",
     "wish-gone": lambda name, f: f"{f['kind']} **{name}** was deleted",
     "deleted": lambda name, f: f"**{name}**{_of(f)} was deleted",
     "pod-created": lambda name, f: f"Pod **{name}** was created, with no owner",
@@ -75,9 +75,10 @@ def _placed(n: Line, made: int) -> str:
 
 def _ready(n: Line, made: int) -> str:
     if len(n.names) == 1 and made < 2:
-        return f"**{n.names[0]}** was ready after {_seconds(n)}."
+        return f"**{n.names[0]}** was ready {_soon(n)}."
     if len(n.names) >= made:
-        return f"All {len(n.names)} were ready after {_seconds(n)}."
+        all_of_them = "Both" if len(n.names) == 2 else f"All {len(n.names)}"
+        return f"{all_of_them} were ready {_soon(n)}."
     return f"{len(n.names)} of {made} are ready."
 
 
@@ -98,7 +99,7 @@ SENTENCES: Mapping[str, Callable[[Line, int], str]] = {  # the number: how many 
     "gone": lambda n, _: f"{these(n.names)} {'is' if len(n.names) == 1 else 'are'} gone.",
     "evicted": lambda n, _: f"{these(n.names)}: given up, because {listed(n.nodes)} does not answer.",
     "crashed": lambda n, _: f"Its container {n.facts['how']}. The kubelet on {listed(n.nodes)} started it again.",
-    "silent": lambda n, _: f"Its heartbeat stopped. How its {pods(n.facts['pods'])} are, nobody knows.",
+    "silent": lambda n, _: "Its heartbeat stopped. How its pods are, nobody knows.",
     "freed": lambda n, _: "Its labels no longer match, so it does not count. It goes on running.",
     "done": lambda n, _: f"{these(n.names)} completed.",
     "no-image": lambda n, _: f"{these(n.names)} cannot start: {n.facts['why']}",
@@ -135,5 +136,7 @@ def _of(f: Facts) -> str:
     return f", a pod of **{f['app']}**," if f.get("owned") else ""
 
 
-def _seconds(n: Line) -> str:
-    return f"{n.after:.1f} s" if n.after < 10 else f"{n.after:.0f} s"
+def _soon(n: Line) -> str:
+    if n.after < 0.05:
+        return "at once"
+    return "after " + f"{n.after:.1f} s" if n.after < 10 else f"{n.after:.0f} s"

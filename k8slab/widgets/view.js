@@ -93,13 +93,13 @@ class Link {
   ask(message, late) {
     const id = Math.random().toString(36).slice(2);
     const timer = setTimeout(late, LATE);
-    this.send({ ...message, id });
-    return new Promise((done, failed) =>
+    return new Promise((done, failed) => {
       this.asked.set(id, (answer) => {
         clearTimeout(timer);
         answer.ok ? done(answer) : failed(new Error(answer.say));
-      }),
-    );
+      });
+      this.send({ ...message, id });
+    });
   }
 
   /** Seconds since 1970, by the kernel's clock. */
@@ -154,9 +154,10 @@ function sync(parent, items, key, make) {
   }
 }
 
-/** A time span, short: 8 s, 3 min, 2 h. */
+/** A time span, short: 8 s, 3 min, 2 h, 5 days. */
 function span(seconds) {
   const s = Math.max(0, Math.round(seconds));
   if (s < 120) return `${s} s`;
-  return s < 7200 ? `${Math.floor(s / 60)} min` : `${Math.floor(s / 3600)} h`;
+  if (s < 7200) return `${Math.floor(s / 60)} min`;
+  return s < 172800 ? `${Math.floor(s / 3600)} h` : `${Math.floor(s / 86400)} days`;
 }

@@ -12,7 +12,9 @@ from tests.controllers.world import Cluster, deployment, names, template
 
 async def start(cluster: Cluster, obj: Obj | None = None) -> Obj:
     cluster.kubelet()
-    cluster.run(DeploymentController(cluster.client, cluster.clock), ReplicaSetController(cluster.client, cluster.clock))
+    cluster.run(
+        DeploymentController(cluster.client, cluster.clock), ReplicaSetController(cluster.client, cluster.clock)
+    )
     cluster.client.create(obj or deployment())
     await cluster.settle()
     return get(cluster)
@@ -120,7 +122,9 @@ async def test_undo_gives_the_old_set_a_new_revision(cluster: Cluster) -> None:
     await cluster.settle()
     change(cluster, template=template("broken"))
     await cluster.settle()
-    cluster.client.patch("Deployment", "web", "default", {"metadata": {"annotations": {"kubernetes.io/change-cause": "undo"}}})
+    cluster.client.patch(
+        "Deployment", "web", "default", {"metadata": {"annotations": {"kubernetes.io/change-cause": "undo"}}}
+    )
     change(cluster, template=template("nginx:1.27"))
     await cluster.settle()
     assert sizes(cluster) == {"1": 0, "3": 0, "4": 4}

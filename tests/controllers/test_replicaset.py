@@ -35,10 +35,19 @@ def changed(base: Obj, ready_for: float | None = None, **fields: Any) -> Obj:
         (pod("unassigned"), pod("pending", "node-1")),
         (pod("pending", "node-1"), pod("running", "node-1", ready=True)),
         (changed(pod("cheap", "node-1", ready=True), cost="-5"), pod("dear", "node-1", ready=True)),
-        (changed(pod("odd", "node-1", ready=True), cost="rubbish"), changed(pod("dear", "node-1", ready=True), cost="1")),
+        (
+            changed(pod("odd", "node-1", ready=True), cost="rubbish"),
+            changed(pod("dear", "node-1", ready=True), cost="1"),
+        ),
         (pod("crowded", "node-1", ready=True), pod("alone", "node-2", ready=True)),
-        (changed(pod("fresh", "node-1", ready=True), ready_for=10), changed(pod("tried", "node-1", ready=True), ready_for=99)),
-        (changed(pod("shaky", "node-1", ready=True), restarts=3), changed(pod("solid", "node-1", ready=True), restarts=0)),
+        (
+            changed(pod("fresh", "node-1", ready=True), ready_for=10),
+            changed(pod("tried", "node-1", ready=True), ready_for=99),
+        ),
+        (
+            changed(pod("shaky", "node-1", ready=True), restarts=3),
+            changed(pod("solid", "node-1", ready=True), restarts=0),
+        ),
         (changed(pod("young", "node-1", ready=True), age=10), changed(pod("old", "node-1", ready=True), age=1000)),
     ],
 )

@@ -154,7 +154,14 @@ def test_without_a_deadline_there_is_no_progressing_condition() -> None:
 
 
 def test_a_condition_that_says_nothing_new_stays() -> None:
-    old = {"type": "A", "status": "True", "reason": "R", "message": "m", "lastTransitionTime": "t0", "lastUpdateTime": "t0"}
+    old = {
+        "type": "A",
+        "status": "True",
+        "reason": "R",
+        "message": "m",
+        "lastTransitionTime": "t0",
+        "lastUpdateTime": "t0",
+    }
     assert rollout_status.set_condition([old], {"type": "A", "status": "True", "reason": "R"}, "t1") == [old]
     moved = rollout_status.set_condition([old], {"type": "A", "status": "True", "reason": "S"}, "t1")
     assert (moved[0]["lastTransitionTime"], moved[0]["lastUpdateTime"]) == ("t0", "t1")

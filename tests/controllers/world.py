@@ -98,7 +98,11 @@ class FakeClient:
     def _put(self, what: str, before: Obj | None, after: Obj) -> Obj:
         kind, key, meta = after["kind"], key_of(after), after["metadata"]
         meta["resourceVersion"] = str(next(self.numbers))
-        held = meta.get("finalizers") or meta.get("deletionGracePeriodSeconds") or (after.get("spec") or {}).get("finalizers")
+        held = (
+            meta.get("finalizers")
+            or meta.get("deletionGracePeriodSeconds")
+            or (after.get("spec") or {}).get("finalizers")
+        )
         gone = is_terminating(after) and not held
         self.log.append(f"{'deleted' if gone else what} {kind} {key.name}")
         if gone:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from kubelet_world import World, pod
 
 from k8slab.api.objects import condition_is
 from k8slab.clock import from_timestamp
+from k8slab.runtime.base import ContainerSpec
 
 
 async def test_a_node_registers_itself() -> None:
@@ -92,6 +95,27 @@ async def test_power_off_is_a_power_cut() -> None:
     assert world.client.get("Lease", "node-1", "kube-node-lease") == lease
 
 
+async def test_a_container_that_was_just_starting_dies_in_the_power_cut_too() -> None:
+    world = await World().start()
+    started = world.runtime.start
+    gate = asyncio.Event()
+
+    async def slow(spec: ContainerSpec) -> None:
+        asyncio.get_running_loop().create_task(later(spec))
+        await gate.wait()
+
+    async def later(spec: ContainerSpec) -> None:
+        await gate.wait()
+        await started(spec)
+
+    world.runtime.start = slow  # type: ignore[method-assign]
+    uid = await world.run(pod())
+    await world.kubelets.power_off("node-1")
+    gate.set()
+    await world.clock.settle()
+    assert [state.exit_code for state in world.runtime.containers(uid)] == [137]
+
+
 async def test_power_on_starts_what_is_still_bound_and_removes_the_rest() -> None:
     world = await World().start()
     await world.run(pod("web"))
@@ -108,6 +132,27 @@ async def test_power_on_starts_what_is_still_bound_and_removes_the_rest() -> Non
     assert world.container()["lastState"]["terminated"]["exitCode"] == 137
     assert [state.phase for state in world.runtime.containers(late)] == ["running"]
     assert world.events.messages("Rebooted")[0].startswith("Node node-1 has been rebooted, boot id: ")
+
+
+async def test_switching_twice_changes_nothing() -> None:
+    world = await World().start()
+    uid = await world.run(pod())
+    await world.kubelets.power_off("node-1")
+    await world.kubelets.power_off("node-1")
+    await world.kubelets.power_on("node-1")
+    await world.kubelets.power_on("node-1")
+    await world.clock.settle()
+    assert [state.phase for state in world.runtime.containers(uid)] == ["exited", "running"]
+    assert len(world.events.messages("Rebooted")) == 1
+
+
+async def test_a_deleted_node_comes_back_when_it_is_switched_on() -> None:
+    world = await World().start()
+    world.client.delete("Node", "node-1")
+    await world.after(20)
+    assert world.client.informer("Node").get("node-1") is None
+    await world.kubelets.power_on("node-1")
+    assert condition_is(world.client.get("Node", "node-1"), "Ready")
 
 
 async def test_a_new_server_adopts_without_a_duplicate() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from k8slab.clock import to_timestamp
 
+revisions = itertools.count(1)
 START = 1_767_225_600.0
 
 
@@ -62,8 +64,11 @@ def pod_status(state: str, restarts: int = 0) -> dict[str, Any]:
     return {"phase": phase.get(state, "Pending"), **placed}
 
 
-def thing(kind, name, spec, status, *, labels=None, owner=None, namespace="default", at=START, uid="") -> dict[str, Any]:
+def thing(
+    kind, name, spec, status, *, labels=None, owner=None, namespace="default", at=START, uid=""
+) -> dict[str, Any]:
     meta: dict[str, Any] = {"name": name, "uid": uid or f"{kind}/{name}", "creationTimestamp": to_timestamp(at)}
+    meta["resourceVersion"] = str(next(revisions))
     meta |= {"namespace": namespace} if namespace else {}
     meta |= {"labels": labels} if labels else {}
     if owner:
@@ -75,6 +80,7 @@ def thing(kind, name, spec, status, *, labels=None, owner=None, namespace="defau
 def leaving(obj, grace=30, at=START):
     """The object, once somebody asked for its deletion at `at`."""
     asked = {"deletionTimestamp": to_timestamp(at + grace), "deletionGracePeriodSeconds": grace}
+    asked["resourceVersion"] = str(next(revisions))
     return {**obj, "metadata": {**obj["metadata"], **asked}}
 
 
@@ -148,7 +154,7 @@ class FakeLab:
     """What a board needs of a lab."""
 
     def __init__(self, *objects, name="shop", speed=10.0, **abilities):
-        self.name, self.speed, self.api = name, speed, FakeApi(*objects)
+        self.name, self.speed, self.objects, self.api = name, speed, objects, FakeApi(*objects)
         fences = {"fences": ["session", "folder", "environment", "limits"], "missing": {"cgroup": "not writable here"}}
         all_fences = ["session", "folder", "environment", "limits", "pid", "mount", "cgroup"]
         known = {"runtime": "local", "version": "1.36", "all_fences": all_fences, "crash": True, "power": True}

@@ -1,4 +1,4 @@
-"""Where Python enters when it runs this folder. The modules beside it are compiled once and cached; this one never is."""
+"""Where Python enters when it runs this folder. The modules beside it are compiled once; this one each time."""
 
 import os
 import sys

@@ -30,6 +30,7 @@ class Container:
         self.told = b""  # by bubblewrap, so far
         self.gate = -1  # a fenced one waits until this is closed
         self.stdin = -1
+        self.memory: int = spec.get("memory", 0)  # bytes, to be watched from here; 0: no limit, or the kernel's work
         self.outputs: dict[int, bytes] = {}  # file descriptor -> stream
         self.log: Log | None = Log(spec["log"]) if "log" in spec else None
         self.followers: list[tuple[int, Answer]] = []
@@ -61,20 +62,22 @@ class Container:
         return [stdin, out_in, err_in]
 
     def runs(self, first: int) -> None:
-        """Its first process is known and goes: say so."""
+        """Its first process is known, and goes."""
         self.first, self.started = first, time.time()
         if first != self.child:  # not ours to bury, so its number could become another's: hold on to the process itself
             try:
                 self._pidfd = os.pidfd_open(first)
             except OSError:  # a kernel before 5.3, or a very short life
                 self._pidfd = -1
-        self.answer({"ok": self.state()})
-        self.answer = ignore
+
+    def answered(self, outcome: dict[str, Any]) -> None:
+        """Answer the one who asked for the start, once."""
+        answer, self.answer = self.answer, ignore
+        answer(outcome)
 
     def fail(self, why: str) -> None:
-        """It cannot run: say why, once, and leave nothing."""
-        self.answer({"error": why})
-        self.answer = ignore
+        """It cannot run: say why, and leave nothing."""
+        self.answered({"error": why})
         kill(self.child)
 
     def ended(self, code: int) -> None:
@@ -88,7 +91,8 @@ class Container:
             self.log.close()
         self.tell_followers()
         if not self.started:
-            self.answer({"error": self.log.last.decode(errors="replace") if self.log else "it ended before it had begun"})
+            said = self.log.last.decode(errors="replace") if self.log else ""
+            self.answered({"error": said.removeprefix("bwrap: ") or "it ended before it had begun"})
 
     def tell_followers(self) -> None:
         """Answer those whose log has grown, or never will again."""

@@ -11,13 +11,15 @@ import socket
 import time
 import traceback
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from .container import Answer, Container, ignore
 from .link import CHUNK, Link
-from .reap import kill_marked, leave_cgroups
+from .reap import kill_marked, leave_cgroups, memory_of
 from .spawn import become, enter_cgroup
 
+WATCH = 100  # milliseconds between looks at the memory of containers that no control group limits
 IDLE, ORPHANED = 10.0, 3600.0  # seconds without a server after which an empty shim ends; after which any shim does
 
 
@@ -32,7 +34,7 @@ class Keeper:
         self.ending: Answer | None = None
         self.alone_since = time.monotonic()
         self.poll = select.poll()
-        self.readers: dict[int, Callable[[], None]] = {}
+        self.readers: dict[int, Callable[[], object]] = {}
         self.watch(listener.fileno(), self.accept)
 
     # the loop
@@ -47,11 +49,21 @@ class Keeper:
         while not self.over():
             for fd, link in self.links.items():
                 self.poll.modify(fd, select.POLLIN | (select.POLLOUT if link.outbox else 0))
-            for fd, happened in self.poll.poll(None if self.links else 1000):
+            for fd, happened in self.poll.poll(self.patience()):
                 if happened & select.POLLOUT and fd in self.links:
                     self.links[fd].flush()
                 if happened & ~select.POLLOUT and fd in self.readers:
                     self.read(fd)
+
+    def patience(self) -> int | None:
+        """How long to wait for something to happen, in milliseconds; and a look at those whose memory we must watch."""
+        running = [container for container in self.containers.values() if container.exit_code is None]
+        watched = [container for container in running if container.memory]
+        for container in watched:
+            if container.started and memory_of(container.first) > container.memory:
+                container.oom = True
+                container.signal(signal.SIGKILL)
+        return WATCH if watched else None if self.links else 1000
 
     def read(self, fd: int) -> None:
         """Something has come. What goes wrong with it must not end every container of the lab."""
@@ -72,7 +84,7 @@ class Keeper:
             self.op_end({}, ignore)
         return alone > IDLE and not self.containers
 
-    def watch(self, fd: int, reader: Callable[[], None]) -> None:
+    def watch(self, fd: int, reader: Callable[[], object]) -> None:
         """Call `reader` whenever there is something to read."""
         self.readers[fd] = reader
         self.poll.register(fd, select.POLLIN)
@@ -173,13 +185,13 @@ class Keeper:
         self.containers[container.id] = container
         for fd in container.outputs:
             os.set_blocking(fd, False)
-            self.watch(fd, lambda fd=fd: self.carry(container, fd))  # type: ignore[misc]
+            self.watch(fd, partial(self.carry, container, fd))
         if problem:
             container.fail(problem.decode(errors="replace"))
         if info >= 0:
             self.watch(info, lambda: self.fenced(container, info))
         elif not problem:
-            container.runs(container.child)
+            self.runs(container, container.child)
 
     # a container's life
 
@@ -203,7 +215,18 @@ class Keeper:
             return
         os.close(container.gate)
         container.gate = -1
+        self.runs(container, first)
+
+    def runs(self, container: Container, first: int) -> None:
+        """Tell everybody, and then the one who waits for it."""
         container.runs(first)
+        self.announce("start", container)
+        container.answered({"ok": container.state()})
+
+    def announce(self, event: str, container: Container) -> None:
+        """Tell every server."""
+        for link in self.links.values():
+            link.send({"event": event, **container.state()})
 
     def carry(self, container: Container, fd: int) -> int:
         """Move some of what a container printed into its log; how much it was."""
@@ -238,9 +261,9 @@ class Keeper:
 
     def end(self, container: Container, code: int) -> None:
         """The first process is gone, and so goes the rest; then, with all of its output in the log, its end is told."""
-        if not container.spec.get("contained"):
+        if not container.spec.get("contained") or not container.started:
             kill_marked(container.id)
-        container.oom = leave_cgroups(container.spec.get("cgroups", ()))
+        container.oom |= leave_cgroups(container.spec.get("cgroups", ()))
         for fd in list(container.outputs):
             for _ in range(64):  # all a pipe can hold; the dead write no more
                 if not self.carry(container, fd):
@@ -252,5 +275,4 @@ class Keeper:
         if not container.started or "join" in container.spec:
             del self.containers[container.id]
         if container.started:
-            for link in self.links.values():
-                link.send({"event": "exit", **container.state()})
+            self.announce("exit", container)

@@ -21,23 +21,39 @@ def kill(pid: int, number: int = signal.SIGKILL) -> None:
 def kill_marked(id: str) -> None:
     """Kill every process that carries the container's mark, those that left its session and changed parents, too."""
     for number in [signal.SIGSTOP, *[signal.SIGKILL] * 100]:  # stopped first, they cannot fork faster than we kill
-        marked = list(of_container(id))
-        if not marked:
+        pids = marked().get(id, ())
+        if not pids:
             return
-        for pid in marked:
+        for pid in pids:
             kill(pid, number)
 
 
-def of_container(id: str) -> Iterable[int]:
-    """The pids of processes whose environment carries the mark with this id."""
-    mark = f"\0{MARK}={id}\0".encode()
-    for name in filter(str.isdigit, os.listdir("/proc")):
+def marked() -> dict[str, list[int]]:
+    """Container id -> its processes, told by the mark in their environment."""
+    found: dict[str, list[int]] = {}
+    name = f"\0{MARK}=".encode()
+    for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
-            with open(f"/proc/{name}/environ", "rb") as environ:
-                if mark in b"\0" + environ.read() + b"\0":
-                    yield int(name)
+            with open(f"/proc/{pid}/environ", "rb") as file:
+                environ = b"\0" + file.read() + b"\0"
         except OSError:  # another user's, or gone
             continue
+        _, mark, rest = environ.partition(name)
+        if mark:
+            found.setdefault(rest.partition(b"\0")[0].decode(errors="replace"), []).append(int(pid))
+    return found
+
+
+def memory_of(pid: int) -> int:
+    """Bytes of its own that a process and its descendants hold (pages of files and what they share left out)."""
+    try:
+        with open(f"/proc/{pid}/statm") as file:
+            _, resident, shared = map(int, file.read().split()[:3])
+        with open(f"/proc/{pid}/task/{pid}/children") as file:
+            children = file.read().split()
+    except (OSError, ValueError):  # gone meanwhile
+        return 0
+    return (resident - shared) * os.sysconf("SC_PAGE_SIZE") + sum(memory_of(int(child)) for child in children)
 
 
 def leave_cgroups(folders: Iterable[str]) -> bool:
@@ -68,8 +84,8 @@ def members(folder: str) -> list[int]:
 
 
 def oom_kills(folder: str) -> int:
-    """How often the kernel killed in this control group for want of memory (v2: memory.events, v1: memory.oom_control)."""
-    for name in ("memory.events", "memory.oom_control"):
+    """How often the kernel killed in this control group for want of memory."""
+    for name in ("memory.events", "memory.oom_control"):  # version 2, version 1
         try:
             with open(f"{folder}/{name}") as counts:
                 return sum(int(line.split()[1]) for line in counts if line.startswith("oom_kill "))

@@ -1,4 +1,4 @@
-"""A container's first moments, in the forked child: put on the limits, then become the command (as `runc init` does)."""
+"""A container's first moments, in the forked child: put on the limits, then become the command, as `runc init` does."""
 
 from __future__ import annotations
 
@@ -25,15 +25,19 @@ def become(spec: dict[str, Any], streams: Sequence[int], info: int, gate: int, t
     process of the container to join, or 0. What goes wrong is written to `trouble`, which closes when all went well.
     """
     try:
+        signal.set_wakeup_fd(-1)
         prepare(spec, streams)
+        if not host:
+            own_session(spec)
         if spec["fenced"]:
             path, argv = spec["bubblewrap"], bubblewrap_line(spec, info, gate)
         else:
             path, argv = spec["argv"][0], spec["argv"]
-            for folder in spec.get("cgroups", ()):
+            for folder in spec.get("enter", spec.get("cgroups", ())):
                 enter_cgroup(folder, 0)
             if host:
                 join(host)
+                own_session(spec)
             give_up_privileges()
             os.chdir(spec["cwd"])
         os.execvpe(path, argv, spec["env"])
@@ -45,12 +49,9 @@ def become(spec: dict[str, Any], streams: Sequence[int], info: int, gate: int, t
 
 
 def prepare(spec: dict[str, Any], streams: Sequence[int]) -> None:
-    """A session of its own, the standard streams, the limits; and death, should the shim die."""
-    os.setsid()
+    """The standard streams, the limits; and death, should the shim die."""
     for target, fd in enumerate([fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3) for fd in streams]):
         os.dup2(fd, target)
-    if spec.get("tty"):
-        fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # ctrl-C on this terminal is for us
     for name, value in spec.get("limits", {}).items():
         number = getattr(resource, name)
         hard = resource.getrlimit(number)[1]
@@ -60,6 +61,13 @@ def prepare(spec: dict[str, Any], streams: Sequence[int]) -> None:
         signal.signal(ignored, signal.SIG_DFL)
     os.umask(0o022)
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def own_session(spec: dict[str, Any]) -> None:
+    """Signals meant for the shim's terminal, if it has any, are not for us; those of our own are."""
+    os.setsid()
+    if spec.get("tty"):
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 def bubblewrap_line(spec: dict[str, Any], info: int, gate: int) -> list[str]:
@@ -96,7 +104,7 @@ def join(first: int) -> None:
             raise OSError(ctypes.get_errno(), "cannot enter the container: " + os.strerror(ctypes.get_errno()))
     child = os.fork()  # only children are in a pid namespace that one has entered
     if child:
-        os.closerange(0, 4096)
+        os.closerange(0, 1 << 20)
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         os._exit(code if code >= 0 else 128 - code)
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

@@ -1,0 +1,67 @@
+"""Patches: a changed object from an object and a description of the change. JSON Patch and JSON merge patch.
+
+The API server picks one by the request's media type; `strategic.py`, next door, holds the third, which knows what the
+lists of Kubernetes mean. All are pure: neither the object nor the patch is touched, and the result is the caller's own.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+import jsonpatch
+import jsonpointer
+
+from k8slab.api.errors import BadRequest, Invalid, TooLarge
+from k8slab.api.objects import Obj, copy
+from k8slab.api.strategic import strategic_merge_patch
+
+__all__ = ["json_merge_patch", "json_patch", "strategic_merge_patch"]
+
+MOST_OPERATIONS = 10_000  # apiserver/pkg/endpoints/handlers/patch.go
+REJECTED = "the server rejected our request due to an error in our request"
+
+
+def json_patch(target: Obj, patch: Any) -> Obj:
+    """RFC 6902: a list of operations, done one after the other, all or none.
+
+    Raises BadRequest for what is no list of operations, Invalid when one cannot be done or a test fails.
+    """
+    if not isinstance(patch, list) or not all(isinstance(operation, dict) for operation in patch):
+        raise BadRequest('a JSON patch is a list of operations such as [{"op": "remove", "path": "/spec/x"}]')
+    if len(patch) > MOST_OPERATIONS:
+        raise TooLarge(f"The allowed maximum operations in a JSON patch is {MOST_OPERATIONS}, got {len(patch)}")
+    try:
+        patched = jsonpatch.JsonPatch(patch).apply(copy(target), in_place=True)
+    except (
+        jsonpatch.JsonPatchException,
+        jsonpointer.JsonPointerException,
+        TypeError,
+        ValueError,
+        LookupError,
+    ) as error:
+        # Kubernetes says no more than this; the reason travels as the cause of the exception.
+        raise Invalid(REJECTED, {}) from error
+    if not isinstance(patched, dict):
+        raise Invalid(REJECTED, {})
+    return copy(patched)
+
+
+def json_merge_patch(target: Obj, patch: Any) -> Obj:
+    """RFC 7386: objects are merged, null deletes, everything else (lists too) replaces. Raises BadRequest."""
+    if not isinstance(patch, dict):
+        raise BadRequest("Invalid JSON Patch")
+    merged: Obj = _merge(copy(target), patch)
+    return merged
+
+
+def _merge(target: Any, patch: Any) -> Any:
+    if not isinstance(patch, dict):
+        return deepcopy(patch)
+    merged = target if isinstance(target, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            merged.pop(name, None)
+        else:
+            merged[name] = _merge(merged.get(name), value)
+    return merged
