@@ -38,6 +38,7 @@ from k8slab.controllers.endpoints import EndpointsController, EndpointSliceContr
 from k8slab.controllers.garbage import GarbageCollector
 from k8slab.controllers.namespace import NamespaceController
 from k8slab.controllers.nodelifecycle import NodeLifecycleController, TaintEvictionController
+from k8slab.controllers.podgc import PodGarbageCollector
 from k8slab.controllers.replicaset import ReplicaSetController
 from k8slab.kubelet.kubelets import Kubelets
 from k8slab.kubelet.node import NodeConfig
@@ -56,6 +57,7 @@ CONTROLLERS = (
     EndpointSliceController,
     NodeLifecycleController,
     TaintEvictionController,
+    PodGarbageCollector,
 )
 
 IDLE_LOOK = 15.0  # real seconds between two looks at whether anybody still speaks to the lab
@@ -146,7 +148,7 @@ class LabServer:
         from k8slab.runtime.local import LocalRuntime
 
         self.folder.runtime.mkdir(mode=0o700, exist_ok=True)
-        return LocalRuntime(self.folder.runtime, self.settings.name, self.plan.subnet)
+        return LocalRuntime(self.folder.runtime, f"{self.settings.name}-{self.plan.number}", self.plan.subnet)
 
     async def _close_runtime(self) -> None:
         await self.runtime.close(leave_running=not self.down)

@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
+from pathlib import Path
 from typing import NamedTuple
 
 
@@ -29,7 +32,7 @@ TOOLS: dict[str, Tool] = {
         ),
         Tool("dot", "diagrams laid out by Graphviz; without it they are drawn plainer", "sudo apt install graphviz"),
         Tool("bwrap", "namespaces around local containers (bubblewrap)", "sudo apt install bubblewrap"),
-        Tool("docker", "containers of Docker Engine", "sudo apt install docker.io", "https://docs.docker.com/engine/"),
+        Tool("docker", "an engine for the benchmarks to compare with", "sudo apt install docker.io", "https://docs.docker.com/engine/"),
         Tool("qemu-system-x86_64", "a real virtual machine (lesson 01)", "sudo apt install qemu-system-x86"),
         Tool("redis-server", "a store that outlives pods (lessons 03 and 10)", "sudo apt install redis-server"),
         Tool("jupyter-lab", "the notebooks of the lessons", 'pip install "k8slab[lab]"'),
@@ -38,8 +41,9 @@ TOOLS: dict[str, Tool] = {
 
 
 def path_of(name: str) -> str | None:
-    """Where the program is, or None."""
-    return shutil.which(name)
+    """Where the program is, or None. A virtual environment's programs count even where it is not activated."""
+    beside = str(Path(sys.executable).parent)
+    return shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", os.defpath), beside]))
 
 
 def missing(name: str) -> str:

@@ -97,6 +97,8 @@ def _merge_field(original: Obj, name: str, value: Any, field: schema.Field | Non
 
 def _merge_list(original: Items, patch: Items, field: schema.Field) -> Items:
     if not field.merge_key:
+        if any(isinstance(item, dict | list) for item in patch):
+            raise BadRequest("invalid patch format of primitive list")
         return list(dict.fromkeys([*original, *patch]))
     key, fresh, replace = field.merge_key, [], False
     for item in patch:

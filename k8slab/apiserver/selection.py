@@ -17,25 +17,14 @@ class Selection:
     """Both selectors of a request; without either, everything matches."""
 
     def __init__(self, kind: Kind, labels: str = "", fields: str = "") -> None:
-        """Raises BadRequest, worded as Kubernetes does, for a selector that cannot be read."""
-        self._kind = kind
+        """Raises BadRequest for a selector that cannot be read, or a field this kind is not selected by."""
         try:
             self.labels: LabelSelector = parse_label_selector(labels)
-        except ValueError as error:
-            raise BadRequest(self._unable(labels, fields, str(error))) from None
-        try:
             self.fields: FieldSelector = parse_field_selector(fields)
         except ValueError as error:
-            raise BadRequest(self._unable(labels, fields, str(error))) from None
-        known = ("metadata.name", *(("metadata.namespace",) if kind.namespaced else ()), *kind.selectable)
-        for field in self.fields.names():
-            if field not in known:
-                raise BadRequest(self._unable(labels, fields, f"field label not supported: {field}"))
+            raise BadRequest(str(error)) from None
+        self.fields.check(("metadata.name", *(("metadata.namespace",) if kind.namespaced else ()), *kind.selectable))
         self.everything = not labels and not fields
-
-    def _unable(self, labels: str, fields: str, why: str) -> str:
-        resource = f"{self._kind.group}/{self._kind.version}, Resource={self._kind.plural}"
-        return f'Unable to find "{resource}" that match label selector "{labels}", field selector "{fields}": {why}'
 
     def matches(self, obj: Obj) -> bool:
         if self.everything:

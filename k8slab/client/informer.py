@@ -43,9 +43,6 @@ class LiveInformer:
         self._indexes: dict[str, dict[str, Bucket]] = {}
         self._handlers: list[Changed] = []
 
-    def __len__(self) -> int:
-        return len(self._objects)
-
     def get(self, name: str, namespace: str = "") -> Obj | None:
         return self._objects.get(Key(namespace, name))
 

@@ -32,6 +32,7 @@ from k8slab.controllers.ownership import claim, would_adopt
 from k8slab.controllers.pods import is_available, is_terminating_pod, next_available, pod_from
 
 BURST = 500  # pods made or deleted in one go (pkg/controller/replicaset/replica_set.go)
+BATCH = 16  # of these before the API may answer in between
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 PHASES = {"Pending": 0, "Unknown": 1, "Running": 2}
 
@@ -74,27 +75,26 @@ class ReplicaSetController(Controller[Key]):
                 await self._create(rs, min(lacking, BURST))
             elif lacking < 0:
                 siblings = Counter(pod["spec"].get("nodeName", "") for pod in self._siblings(rs))
-                for pod in surplus(active, min(-lacking, BURST), siblings, self.clock):
+                for gone, pod in enumerate(surplus(active, min(-lacking, BURST), siblings, self.clock), 1):
                     self._delete(rs, pod)
+                    if gone % BATCH == 0:
+                        await asyncio.sleep(0)
         except ApiError as error:
             return None if is_namespace_ending(error) else error
         return None
 
     async def _create(self, rs: Obj, count: int) -> None:
-        """In batches of 1, 2, 4, …: if the first is refused, so would be the rest."""
-        batch = 1
-        while count > 0:
-            for _ in range(min(batch, count)):
-                try:
-                    pod = self.client.create(pod_from(rs))
-                except ApiError as error:
-                    if not is_namespace_ending(error):
-                        self.recorder.event(rs, "Warning", "FailedCreate", f"Error creating: {error}")
-                    raise
-                self.recorder.event(rs, "Normal", "SuccessfulCreate", f"Created pod: {pod['metadata']['name']}")
-            count -= batch
-            batch *= 2
-            await asyncio.sleep(0)
+        """One after the other: if one is refused, so would be the rest."""
+        for made in range(1, count + 1):
+            try:
+                pod = self.client.create(pod_from(rs))
+            except ApiError as error:
+                if not is_namespace_ending(error):
+                    self.recorder.event(rs, "Warning", "FailedCreate", f"Error creating: {error}")
+                raise
+            self.recorder.event(rs, "Normal", "SuccessfulCreate", f"Created pod: {pod['metadata']['name']}")
+            if made % BATCH == 0:
+                await asyncio.sleep(0)
 
     def _delete(self, rs: Obj, pod: Obj) -> None:
         namespace, name = key_of(pod)

@@ -156,11 +156,12 @@ class Kubelet:
 
     def _renew(self, node: Obj) -> None:
         now = self._clock.micro_timestamp()
-        if self._lease is None:
-            self._lease = self._find_lease() or self._client.create(new_lease(self.config, node, now))
+        lease = self._lease or self._find_lease()
+        if lease is None:
+            self._lease = self._client.create(new_lease(self.config, node, now))
+            return
         try:
-            spec = {**self._lease["spec"], "renewTime": now}
-            self._lease = self._client.update({**self._lease, "spec": spec})
+            self._lease = self._client.update({**lease, "spec": {**lease["spec"], "renewTime": now}})
         except (Conflict, NotFound):
             self._lease = None  # somebody changed or took it: the next beat reads it again
 

@@ -60,7 +60,6 @@ class Wait(NamedTuple):
 class Plan:
     """What to do now. With `over`, nothing runs any more and the pod may leave the API."""
 
-    sandbox: bool = False
     start: list[Start] = field(default_factory=list)
     stop: list[Stop] = field(default_factory=list)
     wait: list[Wait] = field(default_factory=list)
@@ -125,7 +124,6 @@ def _stop_one(view: View, plan: Plan, container: Obj, grace: float, message: str
 
 
 def _keep_running(view: View, plan: Plan) -> None:
-    plan.sandbox = not view.address
     note = view.notes.get(POD)
     if note is not None and note.retry is not None and (held := note.retry.left(view.since)) > 0:
         plan.look_in(held)

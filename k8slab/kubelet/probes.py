@@ -18,7 +18,7 @@ from k8slab.runtime.base import Runtime, RuntimeFailure
 Kind = Literal["startup", "liveness", "readiness"]
 KINDS: tuple[Kind, ...] = ("startup", "liveness", "readiness")
 MOST_OUTPUT = 10 * 1024  # so much of an answer goes into a message (pkg/probe: maxRespBodyLength)
-EAGER = 0.05  # real seconds: how soon a container that was never ready is asked again
+EAGER = 0.02  # real seconds: how soon a container that was never ready is asked again
 
 
 class Answer(NamedTuple):
@@ -240,5 +240,5 @@ class Prober:
         if self._hurry * 2 > probe.get("periodSeconds", 10) / self._clock.speed:
             return False
         self._later("readiness", self._hurry * self._clock.speed)
-        self._hurry *= 2
+        self._hurry *= 1.5
         return True

@@ -18,6 +18,7 @@ class Record:
 
     pod: Obj
     address: str = ""
+    sandbox: bool = False  # this kubelet has seen to it that the pod has one
     folders: Mapping[str, Path] = field(default_factory=dict)
     notes: dict[str, Note] = field(default_factory=dict)
     stopping: dict[str, float] = field(default_factory=dict)

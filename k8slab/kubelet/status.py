@@ -35,10 +35,11 @@ def pod_status(view: View) -> Obj:
     """The whole `status`: what was there, with the kubelet's part replaced."""
     pod = view.pod
     old = pod.get("status") or {}
+    now = to_timestamp(view.now)
     main = [container_status(view, c) for c in main_containers(pod)]
     init = [container_status(view, c, init=True) for c in init_containers(pod)]
     phase = pod_phase(view, main)
-    new: Obj = {**old, "phase": phase, "startTime": old.get("startTime") or to_timestamp(view.now)}
+    new: Obj = {**old, "phase": phase, "startTime": old.get("startTime") or now}
     if "generation" in pod["metadata"]:
         new["observedGeneration"] = pod["metadata"]["generation"]
     new["hostIP"], new["hostIPs"] = view.host, [{"ip": view.host}]
@@ -46,7 +47,7 @@ def pod_status(view: View) -> Obj:
         new["podIP"], new["podIPs"] = view.address, [{"ip": view.address}]
     if phase == "Failed" and "reason" not in old and is_overdue(view) and not is_terminating(pod):
         new["reason"], new["message"] = "DeadlineExceeded", DEADLINE
-    new["conditions"] = conditions(view, phase, init, main)
+    new["conditions"] = conditions(view, phase, init, main, now)
     if init:
         new["initContainerStatuses"] = init
     new["containerStatuses"] = main
@@ -83,7 +84,7 @@ def container_status(view: View, container: Obj, *, init: bool = False) -> Obj:
     latest = attempts[-1] if attempts else None
     previous = attempts[-2] if len(attempts) > 1 else None
     waiting = _waiting(view, container, latest, init)
-    if waiting is not None and latest is not None:
+    if waiting is not None and latest is not None and latest.phase == "exited":
         previous = latest
     running = latest is not None and latest.phase == "running"
     started = bool(running and latest and is_started(view, container, latest))
@@ -168,7 +169,7 @@ def _terminated(view: View, state: ContainerState) -> Obj:
 # ------------------------------------------------------------------------------------------ conditions
 
 
-def conditions(view: View, phase: str, init: list[Obj], main: list[Obj]) -> list[Obj]:
+def conditions(view: View, phase: str, init: list[Obj], main: list[Obj], now: str) -> list[Obj]:
     """All conditions: the kubelet's own in Kubernetes' order, then everybody else's."""
     containers_ready = _containers_ready(view, phase, init, main)
     sandbox = bool(view.address) and phase not in FINISHED
@@ -179,18 +180,18 @@ def conditions(view: View, phase: str, init: list[Obj], main: list[Obj]) -> list
         "ContainersReady": containers_ready,
         "PodScheduled": _is(True),
     }
-    return [_dated(view, type_, found[type_]) for type_ in OURS] + [
+    return [_dated(view, type_, found[type_], now) for type_ in OURS] + [
         other for other in (view.pod.get("status") or {}).get("conditions") or [] if other["type"] not in OURS
     ]
 
 
-def _dated(view: View, type_: str, said: Obj) -> Obj:
+def _dated(view: View, type_: str, said: Obj, now: str) -> Obj:
     old = condition(view.pod, type_)
     if type_ == "PodScheduled" and old is not None and old.get("status") == "True":
         return old  # the scheduler's word
     same = old is not None and old.get("status") == said["status"]
     since = old.get("lastTransitionTime") if old is not None and same else None
-    new = {"type": type_, **said, "lastProbeTime": None, "lastTransitionTime": since or to_timestamp(view.now)}
+    new = {"type": type_, **said, "lastProbeTime": None, "lastTransitionTime": since or now}
     if "generation" in view.pod["metadata"]:
         new["observedGeneration"] = view.pod["metadata"]["generation"]
     return new

@@ -57,7 +57,7 @@ class PodWorkers:
         if record is None:
             if after is None:
                 return
-            record = self._records[uid] = Record(after)
+            record = self._records[uid] = Record(after, (after.get("status") or {}).get("podIP", ""))
         own = record.writing and is_terminating(record.pod) == is_terminating(pod)
         record.pod, record.gone = pod, after is None
         if not own:  # what the worker itself writes needs no second look
@@ -147,7 +147,7 @@ class PodWorkers:
             self._stop(record, stop)
         for id in plan.remove:
             await self._runtime.remove(id)
-        if plan.start and not await self._prepare(record, plan):
+        if plan.start and not await self._prepare(record):
             return
         for start in plan.start:
             note = record.note(start.container["name"])
@@ -168,14 +168,15 @@ class PodWorkers:
 
     # -------------------------------------------------------------------------------------- beginning
 
-    async def _prepare(self, record: Record, plan: Plan) -> bool:
+    async def _prepare(self, record: Record) -> bool:
         """Volumes and sandbox: whether containers may be started now."""
         pod = record.pod
         try:
             if pod["spec"].get("volumes"):
                 record.folders = volumes.prepare(self._launcher.facts(pod, record.address), self._pod_folder(pod))
-            if plan.sandbox:
+            if not record.sandbox:
                 record.address = await self._runtime.run_pod(self._config(pod))
+                record.sandbox = True
         except volumes.MountError as error:
             self._hold(record, "FailedMount", str(error))
             return False

@@ -132,7 +132,9 @@ class Door:
         self._listen()
 
     def close(self) -> None:
-        """Refuse from now on. What is connected stays so."""
+        """Refuse from now on. What is connected stays so. Closing again does nothing."""
+        if self._sock.fileno() < 0:
+            return
         if self._waking:
             self._waking()
         self._loop.remove_reader(self._sock.fileno())

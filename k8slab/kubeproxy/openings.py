@@ -49,7 +49,8 @@ class Opening:
         try:
             self._held = self._bind(*self.route)
         except PermissionError:
-            self._held = self._elsewhere(p for p in (earlier, self.route.port + SHIFT, 0) if p not in avoid)
+            usual = [port for port in (earlier, self.route.port + SHIFT) if 0 < port < 1 << 16 and port not in avoid]
+            self._held = self._elsewhere([*usual, 0])
         self.port = self._held.getsockname()[1]
 
     def serve(self, target: Target) -> None:

@@ -161,7 +161,7 @@ class Lab:
         ports = [p["containerPort"] for c in pod["spec"]["containers"] for p in c.get("ports") or []] or [8080]
         answer = self.api.send("GET", f"/api/v1/namespaces/{namespace}/pods/{name}:{ports[0]}/proxy/crash")
         if answer.status_code == NotFound.code:
-            raise LabError("Only a lab can crash any container. Elsewhere it takes the image k8slab/web and its /crash.")
+            raise LabError("Only a lab can crash any container. Elsewhere, use the image k8slab/web, which has /crash.")
 
     def reset(self) -> None:
         """Back to an empty cluster. On a cluster that is no lab this is refused: it is not ours to empty."""

@@ -66,7 +66,12 @@ TABLE = [
         {"$deleteFromPrimitiveList/finalizers": ["a"], "finalizers": ["c"]},
         {"finalizers": ["b", "c"]},
     ),
-    (META, {"finalizers": ["a"]}, {"$setElementOrder/finalizers": ["b", "a"], "finalizers": ["b"]}, {"finalizers": ["b", "a"]}),
+    (
+        META,
+        {"finalizers": ["a"]},
+        {"$setElementOrder/finalizers": ["b", "a"], "finalizers": ["b"]},
+        {"finalizers": ["b", "a"]},
+    ),
     # order
     (
         POD,
@@ -78,7 +83,7 @@ TABLE = [
         POD,
         {"containers": named("server", "a", "b")},
         {"$setElementOrder/containers": named("b", "n", "a"), "containers": [{"name": "n"}]},
-        {"containers": named("b", "n", "server", "a")},
+        {"containers": named("server", "b", "n", "a")},
     ),
     (
         POD,
@@ -109,7 +114,12 @@ TABLE = [
     # directives without anything to merge into
     (POD, {}, {"containers": [{"name": "a", "$patch": "delete"}, {"name": "b"}]}, {"containers": named("b")}),
     (POD, {}, {"securityContext": {"$patch": "delete"}}, {}),
-    (POD, {}, {"dnsConfig": {"$retainKeys": ["options"], "options": [{"name": "x"}]}}, {"dnsConfig": {"options": named("x")}}),
+    (
+        POD,
+        {},
+        {"dnsConfig": {"$retainKeys": ["options"], "options": named("x")}},
+        {"dnsConfig": {"options": named("x")}},
+    ),
 ]  # fmt: skip
 
 
@@ -162,6 +172,48 @@ def test_what_kubectl_apply_sends_for_a_changed_manifest():
 def test_a_patch_that_cannot_be_followed_is_a_bad_request(patch, message):
     with pytest.raises(BadRequest, match=message):
         strategic_merge_patch({"containers": named("a")}, patch, POD)
+
+
+def test_texts_that_merge_are_texts():
+    with pytest.raises(BadRequest, match="invalid patch format of primitive list"):
+        strategic_merge_patch({}, {"finalizers": [{"a": 1}]}, META)
+
+
+ODD = st.recursive(
+    st.one_of(st.none(), st.integers(0, 9), st.sampled_from(["delete", "replace", "merge", "a"])),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=2),
+        st.dictionaries(
+            st.sampled_from(
+                [
+                    "$patch",
+                    "$retainKeys",
+                    "$setElementOrder/containers",
+                    "$deleteFromPrimitiveList/args",
+                    "name",
+                    "args",
+                    "containers",
+                    "env",
+                    "nodeSelector",
+                ]
+            ),  # fmt: skip
+            inner,
+            max_size=3,
+        ),
+    ),
+    max_leaves=10,
+)
+
+
+@given(ODD)
+def test_any_patch_is_followed_or_refused(patch):
+    target = {"containers": [{"name": "a", "args": ["x"], "env": named("e")}], "nodeSelector": {"a": "b"}}
+    try:
+        result = strategic_merge_patch(target, patch, POD)
+    except BadRequest:
+        return
+    assert isinstance(result, dict)
+    assert not any(name.startswith("$") for name in result)
 
 
 NAMES = st.lists(st.sampled_from("abcde"), unique=True, max_size=5)

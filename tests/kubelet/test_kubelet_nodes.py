@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from kubelet_world import World, pod
+from kubelet_world import World, container, pod
 
 from k8slab.api.objects import condition_is
 from k8slab.clock import from_timestamp
@@ -169,9 +169,25 @@ async def test_a_new_server_adopts_without_a_duplicate() -> None:
     assert world.runtime.containers(orphan) == []
     assert world.container()["restartCount"] == 1
     assert world.container()["ready"] is True
+    assert condition_is(world.pod(), "PodReadyToStartContainers")
     world.runtime.end("web", 1)
     await world.clock.settle()
     assert world.runtime.starts() == [0, 1, 0, 2]
+
+
+async def test_an_adopted_container_is_probed_at_its_address_and_stays_ready() -> None:
+    world = await World().start()
+    probe = {"tcpSocket": {"port": 1}, "periodSeconds": 1, "failureThreshold": 1}
+    uid = await world.run(pod(containers=[container(readinessProbe=probe)]))
+    known = world.client.get("Pod", "web", "default")
+    known["status"]["containerStatuses"][0]["ready"] = True
+    await world.kubelets.stop()
+    world.client.update(known, "status")
+    await world.restart()
+    assert world.container()["ready"] is True
+    (prober,) = world.kubelets._nodes["node-1"]._pods._records[uid].probers.values()
+    assert prober.target.address == world.pod()["status"]["podIP"] == "127.64.1.2"
+    await world.kubelets.stop()
 
 
 async def test_a_container_that_ended_while_the_server_was_away_is_restarted() -> None:

@@ -67,7 +67,7 @@ class FakeClient:
     """As much of a `Client` as a scheduler needs; every write is heard at once."""
 
     def __init__(self, *objects: Obj) -> None:
-        self.informers = {kind: LiveInformer(kind) for kind in ("Pod", "Node", "Service")}
+        self.informers = {kind: LiveInformer(kind) for kind in ("Pod", "Node", "Service", "EndpointSlice")}
         self.bound: list[tuple[str, str]] = []
         for obj in objects:
             self.create(obj)

@@ -61,6 +61,18 @@ class Container:
         self.outputs = {out: b"stdout", err: b"stderr"}
         return [stdin, out_in, err_in]
 
+    def has_become(self) -> bool:
+        """Whether the command has taken bubblewrap's place: until then its root and namespaces are not complete."""
+        try:
+            with open(f"/proc/{self.first}/cmdline", "rb") as file:
+                return not file.read().startswith(self.spec["title"].encode())
+        except OSError:  # it has been, and its end is on the way
+            return False
+
+    def refused(self) -> bool:
+        """Whether it ended because bubblewrap could not put up the fences, or found no such command."""
+        return self.log is not None and self.log.final().startswith(b"bwrap: ")
+
     def runs(self, first: int) -> None:
         """Its first process is known, and goes."""
         self.first, self.started = first, time.time()
@@ -91,7 +103,7 @@ class Container:
             self.log.close()
         self.tell_followers()
         if not self.started:
-            said = self.log.last.decode(errors="replace") if self.log else ""
+            said = self.log.final().decode(errors="replace") if self.log else ""
             self.answered({"error": said.removeprefix("bwrap: ") or "it ended before it had begun"})
 
     def tell_followers(self) -> None:

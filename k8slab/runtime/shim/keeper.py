@@ -31,6 +31,7 @@ class Keeper:
         self.listener = listener
         self.containers: dict[str, Container] = {}
         self.links: dict[int, Link] = {}
+        self.starting: list[Container] = []  # behind their fences, which are not all up
         self.ending: Answer | None = None
         self.alone_since = time.monotonic()
         self.poll = select.poll()
@@ -56,14 +57,17 @@ class Keeper:
                     self.read(fd)
 
     def patience(self) -> int | None:
-        """How long to wait for something to happen, in milliseconds; and a look at those whose memory we must watch."""
+        """Look at what nobody would tell us; then, how long to wait for something to happen, in milliseconds."""
+        for container in [container for container in self.starting if container.has_become()]:
+            self.starting.remove(container)
+            self.runs(container, container.first)
         running = [container for container in self.containers.values() if container.exit_code is None]
         watched = [container for container in running if container.memory]
         for container in watched:
             if container.started and memory_of(container.first) > container.memory:
                 container.oom = True
                 container.signal(signal.SIGKILL)
-        return WATCH if watched else None if self.links else 1000
+        return 1 if self.starting else WATCH if watched else None if self.links else 1000
 
     def read(self, fd: int) -> None:
         """Something has come. What goes wrong with it must not end every container of the lab."""
@@ -214,8 +218,8 @@ class Keeper:
             container.fail(f"cannot limit the container: {failure}")
             return
         os.close(container.gate)
-        container.gate = -1
-        self.runs(container, first)
+        container.gate, container.first = -1, first
+        self.starting.append(container)
 
     def runs(self, container: Container, first: int) -> None:
         """Tell everybody, and then the one who waits for it."""
@@ -263,6 +267,8 @@ class Keeper:
         """The first process is gone, and so goes the rest; then, with all of its output in the log, its end is told."""
         if not container.spec.get("contained") or not container.started:
             kill_marked(container.id)
+        if container in self.starting:
+            self.starting.remove(container)
         container.oom |= leave_cgroups(container.spec.get("cgroups", ()))
         for fd in list(container.outputs):
             for _ in range(64):  # all a pipe can hold; the dead write no more
@@ -271,6 +277,8 @@ class Keeper:
             if fd in container.outputs:
                 del container.outputs[fd]
                 self.unwatch(fd)
+        if container.first and not container.started and not container.refused():
+            self.runs(container, container.first)  # it was quicker than our look at it
         container.ended(code)
         if not container.started or "join" in container.spec:
             del self.containers[container.id]

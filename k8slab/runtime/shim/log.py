@@ -15,7 +15,7 @@ class Log:
     def __init__(self, path: str) -> None:
         self.path = path
         self.written = 0  # bytes ever: a follower that has seen as many has seen all
-        self.last = b""
+        self.last = b""  # line
         self._rest = {b"stdout": b"", b"stderr": b""}
         self._open()
 
@@ -36,11 +36,14 @@ class Log:
             self.last = lines[-1]
         self._write(out)
 
+    def final(self) -> bytes:
+        """The last line, or the half one after it."""
+        return self._rest[b"stderr"] or self.last
+
     def close(self) -> None:
         """Write what never got its newline, too."""
         for stream, rest in self._rest.items():
             if rest:
-                self.last = rest
                 self._write(b"%s P %s\n" % (stamp() + stream, rest))
         os.close(self._fd)
 

@@ -1,0 +1,144 @@
+"""What this machine can do for a lab, what is missing, and the line that would add it. `k8slab doctor` prints it.
+
+It has `runtime/isolation.py` and `runtime/cgroups.py` try fences and limits for real; the rest it looks up. Lessons
+read it as well.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import socket
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from itertools import groupby
+
+from k8slab import tools
+from k8slab.runtime import cgroups, isolation
+from k8slab.runtime.base import FENCES
+
+GIB = 1 << 30
+ENOUGH_MEMORY = 1 * GIB  # a lab, JupyterLab, a kernel and a dozen containers
+OPEN_LOW_PORTS = "sudo sysctl net.ipv4.ip_unprivileged_port_start=0"
+MEANINGS = {
+    "user": "its own user numbers",
+    "pid": "it sees its own processes only",
+    "mount": "its own view of the files",
+    "uts": "its own host name",
+    "ipc": "its own shared memory and queues",
+    "net": "its own network",
+    "cgroup": "its own view of its limits",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is there or not: what it means, or why it is missing; and the line that would add it, if any."""
+
+    group: str
+    name: str
+    present: bool
+    detail: str = ""
+    remedy: str = ""
+
+
+def examine() -> list[Finding]:
+    """Look at everything; takes a tenth of a second at most where fences work."""
+    return [*_machine(), *_runtimes(), *_fences(), *_limits(), *_programs()]
+
+
+def as_json(findings: list[Finding]) -> str:
+    """For programs: a list of objects."""
+    return json.dumps([asdict(finding) for finding in findings], indent=2)
+
+
+def as_text(findings: list[Finding], width: int | None = None) -> str:
+    """For people: a table, and below it the lines that would add what is missing."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE, pad_edge=False, show_header=False)
+    for _ in range(4):
+        table.add_column(overflow="fold")
+    for group, members in groupby(findings, key=lambda finding: finding.group):
+        for first, finding in zip((True, *[False] * len(findings)), members, strict=False):
+            table.add_row(group if first else "", finding.name, "yes" if finding.present else "no", finding.detail)
+        table.add_section()
+    console = Console(width=width, highlight=False, color_system="auto" if sys.stdout.isatty() else None)
+    with console.capture() as text:
+        console.print(table)
+        for finding in findings:
+            if not finding.present and finding.remedy:
+                console.print(f"{finding.name}: {finding.remedy}", soft_wrap=True, markup=False)
+    return text.get().rstrip()
+
+
+def _machine() -> Iterator[Finding]:
+    import psutil
+
+    yield Finding("machine", "Python", True, platform.python_version())
+    yield Finding("machine", "CPUs", True, str(_cpus()))
+    memory = min(psutil.virtual_memory().total, _memory_limit())
+    enough = memory >= ENOUGH_MEMORY
+    yield Finding("machine", "memory", enough, f"{memory / GIB:.1f} GiB", "" if enough else "1 GiB or more is needed")
+    low = _can_bind("127.0.0.1", range(1023, 1000, -1))
+    other = "a Service on port 80 is served on another port of its address"
+    detail = "Services are served on the ports they name" if low else other
+    yield Finding("machine", "ports below 1024", low, detail, "" if low else OPEN_LOW_PORTS)
+
+
+def _runtimes() -> Iterator[Finding]:
+    local = sys.platform == "linux" and _can_bind("127.127.0.1", [0])
+    detail = "containers are processes of this machine" if local else "needs Linux with 127.0.0.0/8 as its loopback"
+    yield Finding("runtime", "local", local, detail)
+    yield Finding("runtime", "simulated", True, "containers are records, for scale and tests")
+
+
+def _fences() -> Iterator[Finding]:
+    """What each container has of its own."""
+    found = isolation.probe()
+    for fence in FENCES:
+        yield Finding("fence", fence, fence in found.fences, _why(found.missing.get(fence)) or MEANINGS[fence])
+
+
+def _limits() -> Iterator[Finding]:
+    found = cgroups.Cgroups(f"doctor-{os.getpid()}")
+    found.close()
+    for limit in cgroups.LIMITS:
+        detail = _why(found.missing.get(limit)) or "kept by the kernel for each container as a whole"
+        yield Finding("limit", limit, limit in found.limits, detail)
+
+
+def _programs() -> Iterator[Finding]:
+    for tool in tools.TOOLS.values():
+        path = tools.path_of(tool.name)
+        yield Finding("program", tool.name, path is not None, path or tool.purpose, "" if path else tool.install)
+
+
+def _why(missing: str | None) -> str:
+    return " ".join((missing or "").split())
+
+
+def _cpus() -> int:
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+def _memory_limit() -> float:
+    """What a container around us allows, in bytes."""
+    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        with contextlib.suppress(OSError, ValueError), open(path) as file:
+            return int(file.read())
+    return float("inf")
+
+
+def _can_bind(address: str, ports: Iterable[int]) -> bool:
+    """Whether one of the ports can be opened there (any of them may be in use)."""
+    for port in ports:
+        with contextlib.suppress(OSError), socket.socket() as trial:
+            trial.bind((address, port))
+            return True
+    return False

@@ -1,0 +1,59 @@
+"""One simulated lab for each worker of a test run, and a namespace of its own in it for each test that asks."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from k8slab import launch
+from k8slab.client.http import HttpClient
+from k8slab.settings import Settings
+
+
+@pytest.fixture(scope="session")
+def lab_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """A simulated lab of three nodes that runs for the session, in a state folder of its own."""
+    state = tmp_path_factory.mktemp("state")
+    settings = Settings.read({}, name="shared", runtime="simulated", state_dir=str(state))
+    launch.start(settings)
+    yield settings
+    launch.stop(settings)
+
+
+@pytest.fixture(scope="session")
+def kubeconfig(lab_settings: Settings) -> Path:
+    return lab_settings.folder.kubeconfig
+
+
+@pytest.fixture
+def api(kubeconfig: Path) -> Iterator[HttpClient]:
+    """A client of the shared lab."""
+    client = HttpClient.open(kubeconfig)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def namespace(api: HttpClient) -> Iterator[str]:
+    """A namespace that is gone after the test."""
+    name = f"t-{uuid.uuid4().hex[:8]}"
+    api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    yield name
+    api.delete("Namespace", name)
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty state folder for labs of the test's own; they are taken down after it."""
+    for variable in [name for name in os.environ if name.startswith("K8SLAB_")]:
+        monkeypatch.delenv(variable)
+    folder = tmp_path / "state"
+    monkeypatch.setenv("K8SLAB_STATE_DIR", str(folder))
+    yield folder
+    settings = Settings.read()
+    for name in launch.labs(settings):
+        launch.stop(Settings.read(name=name))
