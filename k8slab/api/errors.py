@@ -31,11 +31,14 @@ class ApiError(Exception):
         super().__init__(message)
         self.message = message
         self.details = details
+        self.metadata: dict[str, Any] = {}  # of the list that could not be given: how to go on
 
     def status(self) -> dict[str, Any]:
         """The `Status` object a client gets."""
-        body: dict[str, Any] = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure"}
-        body |= {"message": self.message, "reason": self.reason}
+        body: dict[str, Any] = {"kind": "Status", "apiVersion": "v1", "metadata": self.metadata, "status": "Failure"}
+        body["message"] = self.message
+        if self.reason:
+            body["reason"] = self.reason
         if self.details is not None:
             body["details"] = self.details
         return body | {"code": self.code}
@@ -105,6 +108,14 @@ class BadRequest(ApiError):
     """The request itself cannot be understood."""
 
     code, reason = 400, "BadRequest"
+
+
+class Refused(BadRequest):
+    """A request that Kubernetes answers with a bare 500 and no reason, though the mistake is in the request. Here the
+    answer is 400; clients show the same words.
+    """
+
+    reason = ""
 
 
 class Unauthorized(ApiError):

@@ -7,26 +7,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import replace
 from typing import Any, Protocol
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from k8slab.api import patch
-from k8slab.api.errors import ApiError, BadRequest, MethodNotAllowed, UnsupportedMediaType
+from k8slab.api.errors import BadRequest, MethodNotAllowed
 from k8slab.api.kinds import Kind
 from k8slab.api.objects import Obj, encode
-from k8slab.apiserver import scale, watch
+from k8slab.apiserver import scale, watch, writes
 from k8slab.apiserver.deletion import DeleteOptions
-from k8slab.apiserver.paging import page
+from k8slab.apiserver.options import ListOptions
+from k8slab.apiserver.paging import future, listed
 from k8slab.apiserver.requests import (
     Target,
-    checked,
-    media_type,
     query_flag,
-    query_int,
-    query_revision,
     read_object,
     table_version,
     target,
@@ -36,11 +31,6 @@ from k8slab.apiserver.table import table
 from k8slab.apiserver.verbs import Verbs, allowed
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-PATCHES = {
-    "application/json-patch+json": lambda obj, change, _: patch.json_patch(obj, change),
-    "application/merge-patch+json": lambda obj, change, _: patch.json_merge_patch(obj, change),
-    "application/strategic-merge-patch+json": patch.strategic_merge_patch,
-}
 
 
 class Streams(Protocol):
@@ -84,41 +74,8 @@ class Resources:
 
     async def _change(self, request: Request, where: Target, query: dict[str, str]) -> Response:
         """PUT and PATCH, of an object or its status."""
-        warnings: list[str] = []
-        change = await (self._put if request.method == "PUT" else self._patched)(request, where, query, warnings)
-        dry_run = _dry_run(query)
-        obj = self._verbs.update(
-            where.kind, where.name, where.namespace, change, subresource=where.subresource, dry_run=dry_run
-        )
-        return self._shown(request, where.kind, obj, warnings=warnings)
-
-    async def _put(
-        self, request: Request, where: Target, query: dict[str, str], warnings: list[str]
-    ) -> Callable[[Obj], Obj]:
-        obj, said = await self._body(request, where.kind, query)
-        warnings += said
-        return lambda _: obj
-
-    async def _patched(
-        self, request: Request, where: Target, query: dict[str, str], warnings: list[str]
-    ) -> Callable[[Obj], Obj]:
-        kind = media_type(request.headers.get("content-type", ""))
-        if kind not in PATCHES:
-            accepted = ", ".join(PATCHES)
-            raise UnsupportedMediaType(
-                f"the body of the request was in an unknown format - accepted media types include: {accepted}"
-            )
-        body = await request.body()
-        wish = read_object(body, "application/json")
-
-        def change(obj: Obj) -> Obj:
-            changed, said = checked(
-                PATCHES[kind](obj, wish, where.kind.definition), where.kind, b"", query.get("fieldValidation", "Warn")
-            )
-            warnings.extend(said)
-            return changed
-
-        return change
+        new = await writes.change(self._verbs, request, where, query)
+        return self._shown(request, where.kind, new.obj, new.code, new.warnings)
 
     async def _delete(self, request: Request, where: Target, query: dict[str, str]) -> Response:
         options = await _delete_options(request, query)
@@ -154,18 +111,12 @@ class Resources:
             return _answer(self._as_list(kind, found, {"resourceVersion": str(self._verbs.store.revision)}))
         if request.method != "POST" or (kind.namespaced and not where.namespace):
             raise MethodNotAllowed("the server does not allow this method on the requested resource", {})
-        obj, warnings = await self._body(request, kind, query)
-        created = self._verbs.create(kind, obj, where.namespace, dry_run=_dry_run(query))
-        return self._shown(request, kind, created, 201, warnings)
+        new = await writes.create(self._verbs, request, where, query)
+        return self._shown(request, kind, new.obj, new.code, new.warnings)
 
     def _list(self, request: Request, where: Target, query: dict[str, str]) -> Response:
-        found = self._verbs.list(where.kind, where.namespace, _selection(where.kind, query))
-        meta: Obj = {"resourceVersion": str(self._verbs.store.revision)}
-        if limit := query_int(query, "limit"):
-            found, rest = page(found, limit, query.get("continue", ""), self._verbs.store.compacted)
-            meta |= rest
-            if rest.get("remainingItemCount") and (query.get("labelSelector") or query.get("fieldSelector")):
-                del meta["remainingItemCount"]  # not told when a selector filters, as in Kubernetes
+        wanted = ListOptions.read(query)
+        found, meta = listed(self._verbs.store, where.kind, where.namespace, _selection(where.kind, query), wanted)
         if table_version(request.headers.get("accept", "")):
             include = query.get("includeObject") or "Metadata"
             return _answer(table(where.kind.kind, found, self._verbs.clock.time(), meta=meta, include=include))
@@ -177,14 +128,17 @@ class Resources:
         return {"kind": f"{kind.kind}List", "apiVersion": kind.api_version, "metadata": meta, "items": items}
 
     def _watch(self, where: Target, query: dict[str, str], request: Request) -> Response:
-        initial = query_flag(query, "sendInitialEvents")
-        revision = query_revision(query)
-        if revision and revision > self._verbs.store.revision:
-            raise _future(revision, self._verbs.store.revision)
+        asked = ListOptions.read(query)
+        newest = self._verbs.store.revision
+        if asked.revision and asked.revision > newest:
+            raise future(asked.revision, newest)
+        since = asked.revision or None
+        if asked.initial_events is not None:
+            since = None if asked.initial_events else since or newest
         wanted = watch.WatchRequest(
-            kind=where.kind, namespace=where.namespace, selection=_selection(where.kind, query),
-            since=None if initial or not revision else revision, timeout=query_int(query, "timeoutSeconds"),
-            bookmarks=query_flag(query, "allowWatchBookmarks"), mark_initial_end=initial,
+            kind=where.kind, namespace=where.namespace, selection=_selection(where.kind, query), since=since,
+            timeout=asked.timeout, bookmarks=asked.bookmarks,
+            mark_initial_end=bool(asked.initial_events) and asked.bookmarks,
         )  # fmt: skip
         form = self._row_maker(where.kind, query) if table_version(request.headers.get("accept", "")) else None
         stream = watch.lines(self._verbs.store, self._verbs.clock, wanted, form)
@@ -219,19 +173,9 @@ class Resources:
         raise MethodNotAllowed("the server does not allow this method on the requested resource", {})
 
     async def _scale(self, request: Request, where: Target, query: dict[str, str]) -> Response:
-        obj = self._verbs.get(where.kind, where.name, where.namespace)
-        if request.method != "GET":
-            wish = read_object(
-                await request.body(), _content(request) if request.method == "PUT" else "application/json"
-            )
-            how = PATCHES.get(media_type(_content(request)))
-            if request.method == "PATCH" and how is None:
-                raise UnsupportedMediaType("a scale is patched with JSON, merge or strategic merge patch")
-            change = scale.change(
-                where.kind, wish if request.method == "PUT" else how and how(scale.of(obj), wish, scale.DEFINITION)
-            )
-            obj = self._verbs.update(where.kind, where.name, where.namespace, change, dry_run=_dry_run(query))
-        return _answer(scale.of(obj))
+        if request.method == "GET":
+            return _answer(scale.of(self._verbs.get(where.kind, where.name, where.namespace)))
+        return _answer((await writes.change_scale(self._verbs, request, where, query)).obj)
 
     async def _logs(self, where: Target, query: dict[str, str]) -> Response:
         self._verbs.get(where.kind, where.name, where.namespace)
@@ -240,22 +184,13 @@ class Resources:
 
     # ---- bodies and answers -------------------------------------------------------------------------------------
 
-    async def _body(self, request: Request, kind: Kind, query: dict[str, str]) -> tuple[Obj, list[str]]:
-        body = await request.body()
-        content = _content(request)
-        obj = read_object(body, content)
-        raw = b"" if "protobuf" in content else body
-        return checked(obj, kind, raw, query.get("fieldValidation") or "Warn")
-
-    def _shown(
-        self, request: Request, kind: Kind, obj: Obj, code: int = 200, warnings: list[str] | None = None
-    ) -> Response:
+    def _shown(self, request: Request, kind: Kind, obj: Obj, code: int = 200, warnings: Sequence[str] = ()) -> Response:
         if table_version(request.headers.get("accept", "")) and request.method == "GET":
             meta = {"resourceVersion": obj["metadata"]["resourceVersion"]}
             include = request.query_params.get("includeObject") or "Metadata"
             return _answer(table(kind.kind, [obj], self._verbs.clock.time(), meta=meta, include=include))
         response = _answer(obj, code)
-        for warning in warnings or []:
+        for warning in warnings:
             escaped = " ".join(warning.split()).replace("\\", "\\\\").replace('"', '\\"')
             response.headers.append("Warning", f'299 - "{escaped}"')
         return response
@@ -278,23 +213,9 @@ def _selection(kind: Kind, query: dict[str, str]) -> Selection:
     return Selection(kind, query.get("labelSelector", ""), query.get("fieldSelector", ""))
 
 
-def _dry_run(query: dict[str, str]) -> bool:
-    if (asked := query.get("dryRun", "")) not in ("", "All"):
-        raise BadRequest(f'Invalid value: "{asked}": dryRun must be "All" or not set')
-    return bool(asked)
-
-
 async def _delete_options(request: Request, query: dict[str, str]) -> DeleteOptions:
     body = await request.body()
     sent = read_object(body, _content(request)) if body else {}
     if not isinstance(sent, dict):
         raise BadRequest("DeleteOptions is an object")
-    options = DeleteOptions.read(sent, query)
-    return replace(options, dry_run=options.dry_run or _dry_run(query))
-
-
-def _future(asked: int, current: int) -> ApiError:
-    error = ApiError(f"Too large resource version: {asked}, current: {current}", {"causes": [
-        {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}], "retryAfterSeconds": 1})  # fmt: skip
-    error.code, error.reason = 504, "Timeout"
-    return error
+    return DeleteOptions.read(sent, query)

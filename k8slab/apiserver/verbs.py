@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
 from typing import Any
 
+from k8slab.api.causes import invalid
 from k8slab.api.defaults import apply_defaults
 from k8slab.api.errors import (
     AlreadyExists,
@@ -25,6 +26,7 @@ from k8slab.api.errors import (
     NotFound,
 )
 from k8slab.api.kinds import KINDS, Kind
+from k8slab.api.managed_fields import Applied, settle
 from k8slab.api.objects import Key, Obj, copy, is_terminating, random_suffix
 from k8slab.api.validation import validate
 from k8slab.apiserver import deletion
@@ -35,24 +37,17 @@ from k8slab.apiserver.strategy import Strategy, strategies
 from k8slab.clock import Clock
 from k8slab.store.base import Exists, Full, Missing, Stale, Store
 
-SERVER_OWNED = (
-    "uid",
-    "creationTimestamp",
-    "generation",
-    "deletionTimestamp",
-    "deletionGracePeriodSeconds",
-    "namespace",
-    "name",
-)
+SERVER_OWNED = ("uid", "creationTimestamp", "generation", "resourceVersion", "namespace", "name")
+KEPT = ("deletionTimestamp", "deletionGracePeriodSeconds")  # once they are set; to set them is a mistake
 NAME_TRIES = 8  # a generated name that is taken is drawn again (KEP-4420)
+# pkg/registry/*/strategy.go: AllowCreateOnUpdate, and AllowUnconditionalUpdate where it is false
+CREATED_BY_PUT = frozenset({"Endpoints", "Event", "Lease", "LimitRange", "Service"})
+CONDITIONAL = frozenset({"Lease", "PodDisruptionBudget"})
+STATUS_KEEPS = {"Deployment": ("labels",), "Pod": ("ownerReferences",)}  # beside the spec, what `status` leaves alone
 
-
-@dataclass(frozen=True)
-class WriteOptions:
-    """What a client may ask of a write."""
-
-    dry_run: bool = False
-    subresource: str = ""
+# The managedFields of an object that is written: from the object before (None: there was none), the new one, and what
+# was sent as managedFields. No such function: a write of the parts inside, which is not tracked.
+Owners = Callable[[Obj | None, Obj, Any], list[Obj]]
 
 
 class Verbs:
@@ -80,19 +75,16 @@ class Verbs:
 
     # ---- writing ------------------------------------------------------------------------------------------------
 
-    def create(self, kind: Kind, obj: Obj, namespace: str = "", *, dry_run: bool = False) -> Obj:
+    def create(
+        self, kind: Kind, obj: Obj, namespace: str = "", *, dry_run: bool = False, owners: Owners | None = None
+    ) -> Obj:
         """Create an object from what somebody sent. Raises AlreadyExists, Invalid, Forbidden, NotFound, BadRequest."""
         obj = copy(obj)
         meta = self._address(kind, obj, namespace)
         self._require_namespace(kind, meta)
         generate = not meta.get("name") and meta.get("generateName")
-        for unwanted in (
-            "resourceVersion",
-            "deletionTimestamp",
-            "deletionGracePeriodSeconds",
-            "selfLink",
-            "managedFields",
-        ):
+        sent = meta.pop("managedFields", None)
+        for unwanted in ("resourceVersion", *KEPT, "selfLink"):
             meta.pop(unwanted, None)
         meta |= {"uid": str(uuid.uuid4()), "creationTimestamp": self.clock.timestamp()}
         if kind.generation:
@@ -100,6 +92,7 @@ class Verbs:
         if "status" in kind.subresources and kind.kind != "Node":
             obj["status"] = {}
         apply_defaults(obj, kind.definition)
+        self._own(owners, None, obj, sent)
         for attempt in range(NAME_TRIES):
             if generate:
                 meta["name"] = generate[:58] + random_suffix()
@@ -113,7 +106,54 @@ class Verbs:
             except Exists:
                 if not generate:
                     break
-        raise AlreadyExists.of(kind.group, kind.plural, meta["name"])
+        taken = AlreadyExists.of(kind.group, kind.plural, meta["name"])
+        if generate:
+            message = f"{taken.message}, the server was not able to generate a unique name for the object"
+            raise AlreadyExists(message, {**(taken.details or {}), "retryAfterSeconds": 1})
+        raise taken
+
+    def replace(
+        self, kind: Kind, name: str, namespace: str, obj: Obj, *, dry_run: bool = False, owners: Owners | None = None
+    ) -> tuple[Obj, bool]:
+        """PUT: the object as sent, and whether it is new; a few kinds may be created so. Raises as the two others."""
+        if not (obj.get("metadata") or {}).get("name"):
+            raise nameless(name)
+        if kind.kind in CREATED_BY_PUT and self.store.get(kind.resource, Key(namespace, name)) is None:
+            self._address(kind, obj, namespace, name)
+            return self.create(kind, obj, namespace, dry_run=dry_run, owners=owners), True
+        return self.update(kind, name, namespace, lambda _: obj, dry_run=dry_run, owners=owners), False
+
+    def apply(
+        self,
+        kind: Kind,
+        name: str,
+        namespace: str,
+        applied: Callable[[Obj], Applied],
+        *,
+        subresource: str = "",
+        dry_run: bool = False,
+    ) -> tuple[Obj, bool]:
+        """Server-side apply: the object with a configuration applied, and whether it is new.
+
+        `applied` does it, to the current object or to an empty one. Raises ApplyConflict, and as the others do.
+        """
+        old = self.store.get(kind.resource, Key(namespace, name))
+        if old is None and subresource:
+            raise NotFound.of(kind.group, kind.plural, name)
+        done = applied(copy(old) if old else {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": {}})
+        if old is not None:
+            new = self.update(
+                kind, name, namespace, lambda _: done.obj,
+                subresource=subresource, dry_run=dry_run, owners=lambda *_: done.entries,
+            )  # fmt: skip
+            return new, False
+        if not done.obj["metadata"].get("name"):
+            raise nameless(name)
+        if uid := done.obj["metadata"].get("uid"):
+            why = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+            raise Conflict.of(kind.group, kind.plural, name, why)
+        self._address(kind, done.obj, namespace, name)
+        return self.create(kind, done.obj, namespace, dry_run=dry_run, owners=lambda *_: done.entries), True
 
     def update(
         self,
@@ -124,6 +164,7 @@ class Verbs:
         *,
         subresource: str = "",
         dry_run: bool = False,
+        owners: Owners | None = None,
     ) -> Obj:
         """Change an object: `change` gets a copy of the current one and returns the wished one.
 
@@ -134,12 +175,14 @@ class Verbs:
         obj = change(copy(old))
         self._address(kind, obj, namespace, name)
         self._check_identity(kind, old, obj["metadata"])
+        sent = obj["metadata"].get("managedFields")
         obj = self._merged(kind, old, obj, subresource)
         apply_defaults(obj, kind.definition)
+        self._own(owners, old, obj, sent)
         causes = [] if subresource else self._strategy(kind).update(obj, old)
         if kind.generation and not subresource and _wish(obj) != _wish(old):
             obj["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
-        if obj == old:
+        if settle(obj, old) is old:
             return old
         self._refuse(kind, obj, causes + validate(obj, old))
         key = Key(namespace, name)
@@ -171,7 +214,8 @@ class Verbs:
         """Delete all that the selection lets through, each by its own rules."""
         found = self.list(kind, namespace, selection)
         for obj in found:
-            self.delete(kind, obj["metadata"]["name"], obj["metadata"].get("namespace", ""), options)
+            with suppress(NotFound):  # gone with another one
+                self.delete(kind, obj["metadata"]["name"], obj["metadata"].get("namespace", ""), options)
         return found
 
     def remove(
@@ -263,21 +307,35 @@ class Verbs:
         name, current = old["metadata"]["name"], old["metadata"]
         if meta.get("uid") not in (None, "", current["uid"]):
             raise Conflict.of(kind.group, kind.plural, name, deletion.uid_differs(meta["uid"], current["uid"]))
-        if meta.get("resourceVersion") not in (None, "", current["resourceVersion"]):
+        version = meta.get("resourceVersion")
+        if version not in (None, "", "0", current["resourceVersion"]):
             raise Conflict.of(kind.group, kind.plural, name)
+        if version in (None, "", "0") and kind.kind in CONDITIONAL:
+            cause = invalid("metadata.resourceVersion", 0, "must be specified for an update")
+            raise Invalid.of(kind.group, kind.plural, name, [cause])
+
+    def _own(self, owners: Owners | None, old: Obj | None, new: Obj, sent: Any) -> None:
+        """Write down who owns what; without owners it stays as it was."""
+        meta = new["metadata"]
+        entries = owners(old, new, sent) if owners else (old or new)["metadata"].get("managedFields")
+        meta.pop("managedFields", None)
+        if entries:
+            meta["managedFields"] = entries
 
     def _merged(self, kind: Kind, old: Obj, new: Obj, subresource: str) -> Obj:
         """The wished object with what this door may not change put back."""
+        meta, before = new["metadata"], old["metadata"]
+        fixed = [*SERVER_OWNED, *(field for field in KEPT if field in before)]
         if subresource == "status":
-            return {**old, "status": new.get("status") or {}}
+            fixed += STATUS_KEEPS.get(kind.kind, ())
+        for field in fixed:
+            meta.pop(field, None)
+            if field in before:
+                meta[field] = before[field]
+        if subresource == "status":
+            return {**old, "metadata": meta, "status": new.get("status") or {}}
         if subresource == "finalize":
             return {**old, "spec": new.get("spec") or {}}
-        meta = new["metadata"]
-        for field in (*SERVER_OWNED, "resourceVersion"):
-            meta.pop(field, None)
-            if field in old["metadata"]:
-                meta[field] = old["metadata"][field]
-        meta.pop("managedFields", None)
         if "status" in kind.subresources:
             new.pop("status", None)
             if "status" in old:
@@ -310,6 +368,11 @@ class Verbs:
             raise Conflict.of(kind.group, kind.plural, name) from None
         except Full as error:
             raise ApiError(str(error)) from error
+
+
+def nameless(name: str) -> BadRequest:
+    """The answer to an object without the name that its address has."""
+    return BadRequest(f"the name of the object ({name} based on URL) was undeterminable: name must be provided")
 
 
 def allowed(kind: Kind, verb: str) -> None:
