@@ -145,15 +145,16 @@ def settle(obj: Obj, old: Obj) -> Obj:
     """The old object, when the new one differs in nothing but the times in its managedFields."""
     if obj == old:
         return old
-    mine, theirs = (_timeless(o["metadata"].get("managedFields")) for o in (obj, old))
-    if mine != theirs or any(obj.get(part) != old.get(part) for part in {*obj, *old} - {"metadata"}):
+    mine, theirs = obj["metadata"].get("managedFields"), old["metadata"].get("managedFields")
+    if not mine or not theirs or _timeless(mine) != _timeless(theirs):
         return obj
-    metas = ({**o["metadata"], "managedFields": None} for o in (obj, old))
-    return old if next(metas) == next(metas) else obj
+    return old if {**obj, "metadata": {**obj["metadata"], "managedFields": theirs}} == old else obj
 
 
-def _timeless(entries: Any) -> list[Obj]:
-    return [{key: value for key, value in entry.items() if key != "time"} for entry in entries or ()]
+def _timeless(entries: list[Obj]) -> dict[Manager, tuple[str, FieldSet]]:
+    """Who owns what, whatever the order (Kubernetes minds it, and so at times writes what nobody changed)."""
+    managers = read(entries) or {}
+    return {manager: (owned.api_version, owned.fields) for manager, owned in managers.items()}
 
 
 def _manager(name: str, operation: str, api_version: str, subresource: str) -> Manager:

@@ -55,6 +55,15 @@ def table_version(accept: str) -> bool:
     return "as=Table" in accept and "meta.k8s.io" in accept
 
 
+def included(query: Mapping[str, str]) -> str:
+    """`includeObject`: how much of each object a Table's row brings along. Raises BadRequest."""
+    asked = query.get("includeObject") or "Metadata"
+    if asked not in ("None", "Metadata", "Object"):
+        why = f'includeObject: Invalid value: "{asked}": must be \'Metadata\', \'Object\', \'None\', or empty'
+        raise BadRequest(f"Unable to convert to Table as requested: {why}")
+    return asked
+
+
 def query_int(query: Mapping[str, str], name: str) -> int | None:
     """A whole number from the query. Raises BadRequest."""
     text = query.get(name, "")

@@ -12,16 +12,20 @@ from typing import Any, Protocol
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from k8slab.api import typed
 from k8slab.api.errors import BadRequest, MethodNotAllowed
 from k8slab.api.kinds import Kind
 from k8slab.api.objects import Obj, encode
+from k8slab.api.schema import META
 from k8slab.apiserver import scale, watch, writes
 from k8slab.apiserver.deletion import DeleteOptions
 from k8slab.apiserver.options import ListOptions
 from k8slab.apiserver.paging import future, listed
 from k8slab.apiserver.requests import (
     Target,
+    included,
     query_flag,
+    query_revision,
     read_object,
     table_version,
     target,
@@ -67,6 +71,8 @@ class Resources:
         verb = {"GET": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}.get(request.method, "")
         allowed(where.kind, verb)
         if verb == "get":
+            if (revision := query_revision(query) or 0) > self._verbs.store.revision:
+                raise future(revision, self._verbs.store.revision)
             return self._shown(request, where.kind, self._verbs.get(where.kind, where.name, where.namespace))
         if verb == "delete":
             return await self._delete(request, where, query)
@@ -118,7 +124,7 @@ class Resources:
         wanted = ListOptions.read(query)
         found, meta = listed(self._verbs.store, where.kind, where.namespace, _selection(where.kind, query), wanted)
         if table_version(request.headers.get("accept", "")):
-            include = query.get("includeObject") or "Metadata"
+            include = included(query)
             return _answer(table(where.kind.kind, found, self._verbs.clock.time(), meta=meta, include=include))
         return _answer(self._as_list(where.kind, found, meta))
 
@@ -151,7 +157,7 @@ class Resources:
         def form(obj: Obj) -> Obj:
             headers, first[0] = first[0], False
             meta = {"resourceVersion": obj["metadata"]["resourceVersion"]}
-            include = query.get("includeObject") or "Metadata"
+            include = included(query)
             return table(kind.kind, [obj], self._verbs.clock.time(), meta=meta, include=include, headers=headers)
 
         return form
@@ -187,7 +193,7 @@ class Resources:
     def _shown(self, request: Request, kind: Kind, obj: Obj, code: int = 200, warnings: Sequence[str] = ()) -> Response:
         if table_version(request.headers.get("accept", "")) and request.method == "GET":
             meta = {"resourceVersion": obj["metadata"]["resourceVersion"]}
-            include = request.query_params.get("includeObject") or "Metadata"
+            include = included(request.query_params)
             return _answer(table(kind.kind, [obj], self._verbs.clock.time(), meta=meta, include=include))
         response = _answer(obj, code)
         for warning in warnings:
@@ -215,7 +221,7 @@ def _selection(kind: Kind, query: dict[str, str]) -> Selection:
 
 async def _delete_options(request: Request, query: dict[str, str]) -> DeleteOptions:
     body = await request.body()
-    sent = read_object(body, _content(request)) if body else {}
-    if not isinstance(sent, dict):
-        raise BadRequest("DeleteOptions is an object")
-    return DeleteOptions.read(sent, query)
+    findings = typed.check(read_object(body, _content(request)) if body else {}, f"{META}.DeleteOptions")
+    if findings.type_error:
+        raise BadRequest(f"DeleteOptions cannot be handled as a DeleteOptions: {findings.type_error}")
+    return DeleteOptions.read(findings.pruned, query)

@@ -182,7 +182,7 @@ class Verbs:
         causes = [] if subresource else self._strategy(kind).update(obj, old)
         if kind.generation and not subresource and _wish(obj) != _wish(old):
             obj["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
-        if settle(obj, old) is old:
+        if settle(obj, old) is old:  # nothing changed, or only the time at which nobody changed anything
             return old
         self._refuse(kind, obj, causes + validate(obj, old))
         key = Key(namespace, name)
