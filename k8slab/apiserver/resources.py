@@ -110,12 +110,14 @@ class Resources:
             return (
                 self._watch(where, query, request) if query_flag(query, "watch") else self._list(request, where, query)
             )
+        if kind.namespaced and not where.namespace:
+            raise MethodNotAllowed("the server does not allow this method on the requested resource", {})
         if request.method == "DELETE":
             allowed(kind, "deletecollection")
             options = await _delete_options(request, query)
             found = self._verbs.delete_collection(kind, where.namespace, _selection(kind, query), options)
             return _answer(self._as_list(kind, found, {"resourceVersion": str(self._verbs.store.revision)}))
-        if request.method != "POST" or (kind.namespaced and not where.namespace):
+        if request.method != "POST":
             raise MethodNotAllowed("the server does not allow this method on the requested resource", {})
         new = await writes.create(self._verbs, request, where, query)
         return self._shown(request, kind, new.obj, new.code, new.warnings)
@@ -197,8 +199,9 @@ class Resources:
             return _answer(table(kind.kind, [obj], self._verbs.clock.time(), meta=meta, include=include))
         response = _answer(obj, code)
         for warning in warnings:
-            escaped = " ".join(warning.split()).replace("\\", "\\\\").replace('"', '\\"')
-            response.headers.append("Warning", f'299 - "{escaped}"')
+            said = "".join(char for char in " ".join(warning.split()) if char.isprintable())
+            escaped = said.replace("\\", "\\\\").replace('"', '\\"')
+            response.raw_headers.append((b"warning", f'299 - "{escaped}"'.encode(errors="replace")))
         return response
 
 

@@ -94,8 +94,9 @@ async def _apply(verbs: Verbs, request: Request, where: Target, query: Query) ->
 
 def _form(request: Request, query: Query) -> str:
     """The kind of patch, nothing for a PUT; the options are checked on the way."""
-    form = media_type(_content(request)) if request.method == "PATCH" else ""
-    if form and form not in patching.ACCEPTED:
+    patches = request.method == "PATCH"
+    form = media_type(_content(request)) if patches else ""
+    if patches and form not in patching.ACCEPTED:
         raise patching.unknown_form()
     options.check_write(request.method, query, applies=form == patching.APPLY)
     return form

@@ -96,6 +96,12 @@ def test_the_doors_are_told_apart():
     assert owners(told)["eye/Update"] == [".status.replicas"]
 
 
+ENTRY = {
+    "manager": "x", "operation": "Apply", "apiVersion": "v1", "fieldsType": "FieldsV1",
+    "fieldsV1": {"f:data": {"f:b": {}}},
+}  # fmt: skip
+
+
 def test_an_object_that_was_never_tracked_is_not_tracked():
     assert owners(written(config(a="1"), config(a="2"), "two")) == {}
 
@@ -105,9 +111,9 @@ def test_an_object_that_was_never_tracked_is_not_tracked():
     [
         (None, ["one/Update", "two/Update"]),  # a client that does not know the field
         ([], []), ([{}], []),  # a reset
-        ([{"manager": "x", "operation": "Guess", "apiVersion": "v1", "fieldsType": "FieldsV1"}], ["one/Update", "two/Update"]),
-        ([{"manager": "x", "operation": "Apply", "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": {"f:data": {"f:b": {}}}}],
-         ["x", "two/Update"]),
+        ([{**ENTRY, "operation": "Guess"}], ["one/Update", "two/Update"]),
+        ([{**ENTRY, "fieldsV1": {"data": {}}}], ["one/Update", "two/Update"]),
+        ([ENTRY], ["x", "two/Update"]),
     ],
 )  # fmt: skip
 def test_what_clients_may_write_into_managed_fields(sent, left):

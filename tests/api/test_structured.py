@@ -112,7 +112,10 @@ def test_taking_fields_away():
 
 
 def test_holders_are_fields_of_structs_and_not_entries_of_maps():
-    fields = {"f:spec": {"f:ports": {'k:{"port":80,"protocol":"TCP"}': {"f:name": {}}}}, "f:metadata": {"f:labels": {"f:a": {}}}}
+    fields = {
+        "f:spec": {"f:ports": {'k:{"port":80,"protocol":"TCP"}': {"f:name": {}}}},
+        "f:metadata": {"f:labels": {"f:a": {}}},
+    }
     found = words(structured.with_holders(fields, structured.shape(SERVICE)))
     assert found == [
         ".metadata", ".spec", ".metadata.labels", ".metadata.labels.a", ".spec.ports",
