@@ -55,14 +55,14 @@ class DeleteOptions:
     def check(self, kind: Kind, obj: Obj) -> None:
         """Raises Conflict unless the preconditions hold."""
         meta = obj["metadata"]
-        if self.uid and self.uid != meta["uid"]:
-            raise Conflict.of(kind.group, kind.plural, meta["name"], uid_differs(self.uid, meta["uid"]))
-        if self.resource_version and self.resource_version != meta["resourceVersion"]:
-            why = (
-                f"Precondition failed: ResourceVersion in precondition: {self.resource_version}, "
-                f"ResourceVersion in object meta: {meta['resourceVersion']}"
-            )
-            raise Conflict.of(kind.group, kind.plural, meta["name"], why)
+        for what, asked, found, guess in (
+            ("UID", self.uid, meta["uid"], "deleted and then recreated"),
+            ("ResourceVersion", self.resource_version, meta["resourceVersion"], "modified"),
+        ):
+            if asked and asked != found:
+                differs = f"the {what} in the precondition ({asked}) does not match the {what} in record ({found})"
+                why = f"{differs}. The object might have been {guess}"
+                raise Conflict.of(kind.group, kind.kind, meta["name"], why)
 
 
 def _problems(propagation: str | None, orphan: bool | None, dry_run: list[str]) -> Iterable[Cause]:
@@ -73,11 +73,6 @@ def _problems(propagation: str | None, orphan: bool | None, dry_run: list[str]) 
         yield unsupported("propagationPolicy", propagation, (*sorted(POLICIES), "nil"))
     if any(asked != "All" for asked in dry_run):
         yield unsupported("dryRun", dry_run, ("All",))
-
-
-def uid_differs(expected: str, found: str) -> str:
-    """How Kubernetes words a uid precondition that fails."""
-    return f"Precondition failed: UID in precondition: {expected}, UID in object meta: {found}"
 
 
 def mark(kind: Kind, obj: Obj, options: DeleteOptions, clock: Clock) -> Obj | None:

@@ -306,7 +306,10 @@ class Verbs:
     def _check_identity(self, kind: Kind, old: Obj, meta: Obj) -> None:
         name, current = old["metadata"]["name"], old["metadata"]
         if meta.get("uid") not in (None, "", current["uid"]):
-            raise Conflict.of(kind.group, kind.plural, name, deletion.uid_differs(meta["uid"], current["uid"]))
+            at = "/".join(part for part in (kind.plural, current.get("namespace"), name) if part)
+            why = f"Precondition failed: UID in precondition: {meta['uid']}, UID in object meta: {current['uid']}"
+            said = f"StorageError: invalid object, Code: 4, Key: /registry/{at}, ResourceVersion: 0"
+            raise Conflict.of(kind.group, kind.plural, name, f"{said}, AdditionalErrorMsg: {why}")
         version = meta.get("resourceVersion")
         if version not in (None, "", "0", current["resourceVersion"]):
             raise Conflict.of(kind.group, kind.plural, name)

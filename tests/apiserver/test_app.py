@@ -181,7 +181,7 @@ def test_propagation_is_asked_for_by_a_finalizer(http, policy, finalizer):
 def test_preconditions(http):
     http.post(CONFIGMAPS, json=config())
     wrong = {"preconditions": {"uid": "somebody-else"}}
-    assert "UID in precondition: somebody-else" in refused(http.request("DELETE", CONFIGMAPS + "/c", json=wrong), 409, "Conflict")
+    assert "the UID in the precondition (somebody-else) does not match" in refused(http.request("DELETE", CONFIGMAPS + "/c", json=wrong), 409, "Conflict")
     refused(http.request("DELETE", CONFIGMAPS + "/c", json={"propagationPolicy": "Sideways"}), 422, "Invalid")
 
 

@@ -214,7 +214,7 @@ def test_force_is_for_apply_alone(http):
 # Names are ASCII: they come back in Warning headers, as UTF-8 like Kubernetes', which the test's client does not take.
 NAMES = st.text('abc./ "', max_size=3)
 JUNK = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=4),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=4),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
     max_leaves=6,
 )
