@@ -59,7 +59,7 @@ def included(query: Mapping[str, str]) -> str:
     """`includeObject`: how much of each object a Table's row brings along. Raises BadRequest."""
     asked = query.get("includeObject") or "Metadata"
     if asked not in ("None", "Metadata", "Object"):
-        why = f'includeObject: Invalid value: "{asked}": must be \'Metadata\', \'Object\', \'None\', or empty'
+        why = f"includeObject: Invalid value: \"{asked}\": must be 'Metadata', 'Object', 'None', or empty"
         raise BadRequest(f"Unable to convert to Table as requested: {why}")
     return asked
 

@@ -154,12 +154,11 @@ class Resources:
 
     def _row_maker(self, kind: Kind, query: dict[str, str]) -> Callable[[Obj], Obj]:
         """Each event's Table has one row; only the first brings the column headers."""
-        first = [True]
+        first, include = [True], included(query)
 
         def form(obj: Obj) -> Obj:
             headers, first[0] = first[0], False
             meta = {"resourceVersion": obj["metadata"]["resourceVersion"]}
-            include = included(query)
             return table(kind.kind, [obj], self._verbs.clock.time(), meta=meta, include=include, headers=headers)
 
         return form

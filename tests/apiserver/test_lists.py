@@ -131,7 +131,8 @@ def test_a_token_and_a_revision_exclude_each_other(http, five):
 def test_a_table_shows_what_was_asked_for(http, five):
     rows = http.get(CONFIGMAPS + "?includeObject=None", headers=TABLE).json()["rows"]
     assert not any(row.get("object") for row in rows)
-    refused(http.get(CONFIGMAPS + "?includeObject=Some", headers=TABLE), 400, "BadRequest")
+    for query in ("?includeObject=Some", "?includeObject=Some&watch=1"):
+        refused(http.get(CONFIGMAPS + query, headers=TABLE), 400, "BadRequest")
 
 
 # ---- watches --------------------------------------------------------------------------------------------------------
