@@ -13,6 +13,7 @@ import os
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -67,14 +68,12 @@ def stop(settings: Settings) -> bool:
     if not folder.path.exists():
         return False
     folder.check()
-    with _turn(folder), contextlib.suppress(FileNotFoundError):  # the server takes the folder along
-        lock = _take(folder)
-        if lock is None:
-            lock = _end_server(folder)
+    with _turn(folder):
+        lock = _end_server(folder)
         try:
             if folder.lab.exists():  # whatever a server that was killed could not take along
                 _sweep(settings, lock)
-            shutil.rmtree(folder.path)
+            shutil.rmtree(folder.path, ignore_errors=not folder.path.exists())  # the server takes it along, too
         finally:
             os.close(lock)
     with contextlib.suppress(OSError):
@@ -130,10 +129,20 @@ def _take_or_answer(folder: StateFolder) -> int | None:
         lock = _take(folder.make())
         if lock is not None:
             return lock
-        if folder.server.exists():
+        if _listens(folder):
             return None
         threading.Event().wait(TICK)
     return None
+
+
+def _listens(folder: StateFolder) -> bool:
+    """Whether the server is ready, and not one that is just being killed."""
+    try:
+        port = int(json.loads(folder.server.read_bytes())["server"].rpartition(":")[2])
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _told(folder: StateFolder) -> dict[str, Any]:
@@ -218,17 +227,20 @@ def _hear(fd: int, seconds: float) -> dict[str, Any]:
 
 
 def _end_server(folder: StateFolder) -> int:
-    """Ask the server to take the lab down, insist, and return its lock."""
-    pid = int(folder.lock.read_text() or 0)
-    for number in (signal.SIGUSR1, signal.SIGKILL):
+    """Ask the server, if there is one, to take the lab down; insist; return its lock, which says that it has gone."""
+    lock = os.open(folder.lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    pid = 0
+    for number in (0, signal.SIGUSR1, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             if pid:
                 os.kill(pid, number)
-        for _ in range(int(STOP_SECONDS / TICK)):
-            lock = _take(folder)
-            if lock is not None:
+        for _ in range(int(STOP_SECONDS / TICK) if pid else 1):
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return lock
             threading.Event().wait(TICK)
+        pid = int(folder.lock.read_text() or 0)
+    os.close(lock)
     raise LabError(f"The server of lab {folder.path.name!r} (process {pid}) cannot be stopped. Is it yours?")
 
 

@@ -209,8 +209,10 @@ class LocalRuntime:
         """Lay it out, have it started; the shim's event, which comes before its answer, makes it `running`."""
         place = sandbox.Place(self._folder(record.state), self._pod_folder(pod.uid))
         address = self._addresses.give(pod.uid, pod.cidr)
-        asked = sandbox.order(spec, image, pod, address, place, self._isolation, self._cgroups.limits)
-        folders = self._cgroups.make(spec.id, spec.cpu, spec.memory)
+        counted = os.getuid() == 0 or "user" not in self._isolation.fences  # else RLIMIT_NPROC is enough
+        kept = self._cgroups.limits if counted else self._cgroups.limits - {"pids"}
+        asked = sandbox.order(spec, image, pod, address, place, self._isolation, kept)
+        folders = self._cgroups.make(spec.id, spec.cpu, spec.memory, counted)
         meta = {"pod_uid": pod.uid, "name": spec.name, "attempt": spec.attempt, "image_id": image.id}
         meta |= {"stop_signal": image.stop_signal, "cgroups": folders, "env": asked["env"], "cwd": asked["cwd"]}
         record.meta = meta

@@ -130,8 +130,8 @@ function nodeCard(board) {
     told.replaceChildren(...facts.filter(Boolean).flatMap((fact, i) => (i ? [" · ", fact] : [fact])));
     say(cordon, node.cordoned ? "Uncordon" : "Cordon"), set(cordon, { "aria-label": `${node.cordoned ? "Uncordon" : "Cordon"} ${node.name}`, title: node.cordoned ? "Let new pods come here again" : "Let no new pod come here" });
     plug.hidden = !board.picture.lab?.power, cordon.hidden = dark;
-    plug.classList.toggle("quiet", node.state !== "off");
-    const on = node.state === "off";
+    const on = dark; // whoever pulled it
+    plug.classList.toggle("quiet", !on);
     say(plug.lastChild, on ? "Power on" : "Pull plug"), set(plug, { "aria-label": `${on ? "Power on" : "Pull the plug of"} ${node.name}`, title: on ? "Put the plug back in" : "A power cut: no warning, no clean-up" });
     cap.hidden = dark, note.hidden = !dark;
     cpu.update(node.cpu, 1, ""), memory.update(node.memory, 2 ** 30, " Gi");

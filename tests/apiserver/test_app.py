@@ -114,7 +114,7 @@ def test_the_main_door_keeps_status_and_the_status_door_keeps_spec(http):
 
 def test_generation_counts_wishes(http):
     http.post(DEPLOYMENTS, json=DEPLOYMENT)
-    patch = lambda body, path="": http.patch(DEPLOYMENTS + "/web" + path, json=body, headers=MERGE).json()  # noqa: E731
+    patch = lambda body, path="": http.patch(DEPLOYMENTS + "/web" + path, json=body, headers=MERGE).json()
     assert patch({"metadata": {"labels": {"a": "b"}}})["metadata"]["generation"] == 1
     assert patch({"status": {"replicas": 1}}, "/status")["metadata"]["generation"] == 1
     assert patch({"spec": {"replicas": 3}})["metadata"]["generation"] == 2
@@ -227,7 +227,7 @@ def test_lists_in_chunks(http):
 def test_selectors(http):
     for name, env in (("a", "dev"), ("b", "prod")):
         http.post(PODS, json={**POD, "metadata": {"name": name, "labels": {"env": env}}})
-    names = lambda **params: [p["metadata"]["name"] for p in http.get(PODS, params=params).json()["items"]]  # noqa: E731
+    names = lambda **params: [p["metadata"]["name"] for p in http.get(PODS, params=params).json()["items"]]
     assert names(labelSelector="env in (dev,test)") == ["a"]
     assert names(labelSelector="env!=dev") == ["b"]
     assert names(fieldSelector="metadata.name=b,status.phase=Pending") == ["b"]
