@@ -91,6 +91,7 @@ def test_objects_port_and_token_survive_a_kill(settings):
     client = HttpClient.open(told["kubeconfig"])
     client.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "default"}})
     os.kill(told["pid"], signal.SIGKILL)
+    assert gone(told["pid"])
     again = launch.start(Settings.read(name="mine"))  # its shape is remembered
     assert again["server"] == told["server"]
     assert again["runtime"] == "simulated"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -83,7 +84,7 @@ class LocalRuntime:
 
     async def open(self) -> None:
         self._isolation = isolation.probe() if self._fenced else isolation.unfenced("switched off")
-        self._cgroups = Cgroups(self.lab)
+        self._cgroups = Cgroups(f"{self.lab}-{hashlib.sha256(bytes(self.state)).hexdigest()[:8]}")
         self.abilities = abilities(self._isolation, self._cgroups)
         self._pod_root.mkdir(mode=0o700, parents=True, exist_ok=True)
         for file in self._pod_root.glob("*/pod.json"):

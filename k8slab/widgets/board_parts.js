@@ -22,12 +22,12 @@ function topPart(board) {
 /** What is real about containers here: as many bars as there are fences, the real ones full. */
 function fences(lab) {
   if (!lab.runtime) return null;
-  const all = lab.all_fences.length, real = lab.fences.length;
+  const all = lab.real ? lab.all_fences.length : 0, real = lab.fences.length;
   const missing = Object.entries(lab.missing).map(([fence, why]) => `${fence}: ${why}`).join("\n");
   const told = `Real here: ${lab.fences.join(", ") || "nothing, containers are records"}.${missing ? `\nMissing:\n${missing}` : ""}`;
   return h("span", { class: "kl-badge", title: told },
     all > 0 && h("span", { class: "fences", "aria-hidden": "true" }, Array.from({ length: all }, (_, i) => h("i", { class: i < real ? "on" : "" }))),
-    h("span", null, h("b", null, lab.runtime), all > 0 && ` · ${real} of ${all} fences`));
+    h("span", null, h("b", null, lab.runtime), lab.real ? all > 0 && ` · ${real} of ${all} fences` : " · records, not processes"));
 }
 
 function speed(lab) {

@@ -1,6 +1,6 @@
 """Run by test_unprivileged.py as another user: a day in the life of a runtime, optionally where user namespaces are forbidden.
 
-    python locked_down.py <state folder> <subnet> [forbid]     prints what it saw as JSON
+python locked_down.py <state folder> <subnet> [forbid]     prints what it saw as JSON
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def forbid_user_namespaces() -> None:
     program = [
         (load, 0, 0, 4), (equal, 0, 8, architecture),  # of another architecture: let it be
         (load, 0, 0, 0), (equal, 7, 0, unshare), (equal, 6, 0, mount),
-        (equal, 4, 0, clone3), (equal, 0, 3, clone),
+        (equal, 3, 0, clone3), (equal, 0, 3, clone),
         (load, 0, 0, 16), (has_bit, 2, 1, CLONE_NEWUSER),
         (give, 0, 0, unknown), (give, 0, 0, allow), (give, 0, 0, refuse),
     ]  # fmt: skip

@@ -120,7 +120,9 @@ async def test_containers_and_exit_codes_survive_the_server(world: World, tmp_pa
 
 async def test_when_the_shim_is_killed_its_containers_are_gone_and_the_lab_goes_on(world: World) -> None:
     id = await world.start("sh", "-c", "setsid sleep 1000 & sleep 1000")
-    (shim,) = [pid for pid in alive("runtime/shim") if str(world.runtime.state) in " ".join(psutil.Process(pid).cmdline())]  # type: ignore[attr-defined]
+    (shim,) = [
+        pid for pid in alive("runtime/shim") if str(world.runtime.state) in " ".join(psutil.Process(pid).cmdline())
+    ]  # type: ignore[attr-defined]
     os.kill(shim, 9)
     state = await world.end(id)
     assert (state.exit_code, state.reason) == (137, "ContainerStatusUnknown")
@@ -198,7 +200,9 @@ async def test_fences_keep_the_machine_out_of_view(tmp_path: Path) -> None:
     (tmp_path / "lab" / "token").write_text("secret")
     async with local(tmp_path / "lab") as runtime:
         world = await World.make(runtime)
-        seen = await world.run("sh", "-c", f"cat {tmp_path}/lab/token; ls {Path.home()} /home; hostname; ls /proc | grep -c ^[0-9]")
+        seen = await world.run(
+            "sh", "-c", f"cat {tmp_path}/lab/token; ls {Path.home()} /home; hostname; ls /proc | grep -c ^[0-9]"
+        )
         assert "secret" not in seen
         assert world.pod.hostname in seen
         assert int(seen[-1]) <= 4

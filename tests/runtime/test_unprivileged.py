@@ -56,7 +56,12 @@ def state() -> Iterator[Path]:
 def day(python: str, state: Path, *how: str) -> dict[str, Any]:
     script = str(ROOT / "tests" / "runtime" / "locked_down.py")
     done = subprocess.run(
-        [python, script, str(state), SUBNET, *how], env=environment(), cwd="/", capture_output=True, text=True, **as_user()
+        [python, script, str(state), SUBNET, *how],
+        env=environment(),
+        cwd="/",
+        capture_output=True,
+        text=True,
+        **as_user(),
     )
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout))
