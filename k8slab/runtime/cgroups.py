@@ -17,7 +17,7 @@ REMEDY = "run the lab where control groups may be written: as root, or by `syste
 
 
 class Cgroups:
-    """The groups of one lab, by a name that is unique on this machine: `parents` is the folder of each limit we may set."""
+    """The groups of one lab, by a name unique on this machine: `parents` is the folder of each limit we may set."""
 
     def __init__(self, lab: str, roots: Mapping[str, Path] | None = None) -> None:
         self.parents: dict[str, Path] = {}

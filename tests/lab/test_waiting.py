@@ -61,7 +61,7 @@ def test_the_line_is_gone_in_the_end(capsys):
     with waiting.line() as say:
         say("a long sentence")
         say("short")
-    assert capsys.readouterr().out == "\ra long sentence\rshort          \r               \r"
+    assert capsys.readouterr().out == "\ra long sentence\rshort          \r     \r"
 
 
 def test_patience_has_an_end(api, namespace):

@@ -45,7 +45,7 @@ def service(name, selector=None, ports=(80,), address="127.64.240.7", **annotati
     return {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": {**meta(name), "annotations": annotations},
+        "metadata": {**meta(name), "uid": f"uid-svc-{name}", "annotations": annotations},
         "spec": {"clusterIP": address, "selector": selector, "ports": [{"port": port} for port in ports]},
     }
 

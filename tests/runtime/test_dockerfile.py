@@ -56,6 +56,11 @@ def test_variables(text: str, value: str) -> None:
     assert parse(f"FROM scratch\nARG X=default\nENV V='{text}'", {"X": "given"}).env["V"] == value
 
 
+@pytest.mark.parametrize("text", ["SIGINT", "INT", "2"])
+def test_stop_signals(text: str) -> None:
+    assert parse(f"FROM scratch\nSTOPSIGNAL {text}").stop_signal == "SIGINT"
+
+
 def test_shell_form_and_what_entrypoint_forgets() -> None:
     assert parse("FROM scratch\nCMD echo $HOME").command == ["/bin/sh", "-c", "echo $HOME"]
     assert parse("FROM scratch\nCMD ['a']").command == ["/bin/sh", "-c", "['a']"]
@@ -74,6 +79,7 @@ def test_shell_form_and_what_entrypoint_forgets() -> None:
         ("FROM scratch\nCOPY a", "line 2: COPY needs at least one source and a target"),
         ("FROM scratch\nADD http://x/y /y", "line 2: ADD from a URL"),
         ("FROM scratch\nENV A='", "line 2: ENV cannot be read"),
+        ("FROM scratch\nSTOPSIGNAL LOUD", "line 2: STOPSIGNAL LOUD: there is no such signal"),
         ("FROM scratch\nWORKDIR", "line 2: WORKDIR needs an argument"),
         ("FROM scratch\nCOPY a \\\n b\n\nNONSENSE x", "line 5: NONSENSE is not supported"),
     ],
