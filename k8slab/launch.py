@@ -69,6 +69,7 @@ def stop(settings: Settings) -> bool:
         return False
     folder.check()
     with _turn(folder):
+        _forget_in_kubectl(folder)
         lock = _end_server(folder)
         try:
             if folder.lab.exists():  # whatever a server that was killed could not take along
@@ -242,6 +243,14 @@ def _end_server(folder: StateFolder) -> int:
         pid = int(folder.lock.read_text() or 0)
     os.close(lock)
     raise LabError(f"The server of lab {folder.path.name!r} (process {pid}) cannot be stopped. Is it yours?")
+
+
+def _forget_in_kubectl(folder: StateFolder) -> None:
+    """kubectl keeps what it found at an address for hours: the next lab there may be another."""
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        port = int(json.loads(folder.lab.read_bytes())["port"])
+        cache = Path(os.environ.get("KUBECACHEDIR") or Path.home() / ".kube" / "cache")
+        shutil.rmtree(cache / "discovery" / f"127.0.0.1_{port}")
 
 
 def _sweep(settings: Settings, lock: int) -> None:

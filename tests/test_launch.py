@@ -71,6 +71,16 @@ def test_down_leaves_nothing(settings):
     assert launch.stop(settings) is False
 
 
+def test_down_makes_kubectl_forget_the_address(settings, tmp_path, monkeypatch):
+    monkeypatch.setenv("KUBECACHEDIR", str(tmp_path / "cache"))
+    port = launch.start(settings)["server"].rpartition(":")[2]
+    kept = [tmp_path / "cache/discovery" / name for name in (f"127.0.0.1_{port}", "127.0.0.1_1")]
+    for folder in kept:
+        folder.mkdir(parents=True)
+    launch.stop(settings)
+    assert [folder.exists() for folder in kept] == [False, True]
+
+
 def test_down_after_kill_leaves_nothing(settings):
     os.kill(launch.start(settings)["pid"], signal.SIGKILL)
     assert launch.stop(settings)
