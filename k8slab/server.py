@@ -84,8 +84,11 @@ class LabServer:
         self._undo.callback(listener.close)
         self.port = listener.getsockname()[1]
         self._keep({"port": self.port, "range": self.plan.number})
-        issue = asyncio.to_thread(pki.credentials, self.folder, self.clock.time())  # while the runtime gets ready
-        made, _ = await asyncio.gather(issue, self._start_runtime())
+        issuing = asyncio.create_task(asyncio.to_thread(pki.credentials, self.folder, self.clock.time()))
+        try:
+            await self._start_runtime()
+        finally:
+            made = await issuing  # meanwhile: both take some 60 ms
         write_private(self.folder.kubeconfig, pki.kubeconfig(self.settings.context, self.port, made))
         self._open_store()
         await self._start_parts()

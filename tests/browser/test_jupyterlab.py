@@ -26,7 +26,9 @@ def jupyter(tmp_path):
     command = [k8slab, "lessons", "--dir", str(tmp_path / "lessons"), "--port", "0", "--no-browser"]
     server = subprocess.Popen(command, env=env, stdout=log, stderr=subprocess.STDOUT, cwd=tmp_path)
     try:
-        while not (found := re.search(r"http://127\.0\.0\.1:\d+/lab\S*token=\w+", (tmp_path / "jupyter.log").read_text())):
+        while not (
+            found := re.search(r"http://127\.0\.0\.1:\d+/lab\S*token=\w+", (tmp_path / "jupyter.log").read_text())
+        ):
             assert server.poll() is None, (tmp_path / "jupyter.log").read_text()
         yield re.sub(r"/lab\S*\?", f"/lab/tree/{LESSON}?", found.group())
     finally:

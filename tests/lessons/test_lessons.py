@@ -30,7 +30,9 @@ def lab(tmp_path, request):
     finally:
         launch.stop(settings)
     assert not place.state.exists() or not any(place.state.iterdir())
-    assert not [p.pid for p in psutil.process_iter(["cmdline"]) if str(place.state) in " ".join(p.info["cmdline"] or ())]
+    assert not [
+        p.pid for p in psutil.process_iter(["cmdline"]) if str(place.state) in " ".join(p.info["cmdline"] or ())
+    ]
 
 
 def left(settings):
