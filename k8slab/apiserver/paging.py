@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable
 
-from k8slab.api.errors import ApiError, BadRequest, Gone
+from k8slab.api.errors import BadRequest, Gone, Timeout
 from k8slab.api.kinds import Kind
 from k8slab.api.objects import Key, Obj, decode, encode, key_of
 from k8slab.apiserver.options import ListOptions
@@ -54,13 +54,11 @@ def listed(
     return chosen, meta
 
 
-def future(asked: int, current: int) -> ApiError:
+def future(asked: int, current: int) -> Timeout:
     """The answer to a revision that is yet to come: 504, try again."""
-    said = "Too large resource version"
-    causes = [{"reason": "ResourceVersionTooLarge", "message": said}]
-    error = ApiError(f"{said}: {asked}, current: {current}", {"causes": causes, "retryAfterSeconds": 1})
-    error.code, error.reason = 504, "Timeout"
-    return error
+    words = "Too large resource version"
+    details = {"causes": [{"reason": "ResourceVersionTooLarge", "message": words}], "retryAfterSeconds": 1}
+    return Timeout(f"{words}: {asked}, current: {current}", details)
 
 
 def _at(store: Store, kind: Kind, namespace: str, revision: int) -> list[Obj]:
