@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from k8slab.api import apply_check, duplicates, go_text, last_applied, patch, typed
+from k8slab.api import apply_check, conversion, duplicates, go_text, last_applied, patch, typed
 from k8slab.api.causes import invalid
 from k8slab.api.errors import BadRequest, Invalid, Refused, UnsupportedMediaType
 from k8slab.api.kinds import Kind
 from k8slab.api.managed_fields import Applied, Writer, apply
 from k8slab.api.objects import Obj, encode
 from k8slab.apiserver import scale
+from k8slab.apiserver.agreement import expect_type
 from k8slab.apiserver.requests import keeping_reset, query_flag, read_object
 
 JSON, STRATEGIC = "application/json-patch+json", "application/strategic-merge-patch+json"
@@ -36,7 +37,7 @@ def change(kind: Kind, form: str, body: bytes, validation: str, warnings: list[s
     doubled = [f"json patch {said}" if form == JSON else said for said in doubled]
 
     def changed(obj: Obj) -> Obj:
-        patched = PATCHES[form](obj, wish, kind.definition)
+        patched = PATCHES[form](conversion.served(kind, obj), wish, kind.definition)
         findings = typed.check(patched, kind.definition)
         shown = go_text.plain(wish) if form == STRATEGIC else encode(patched).decode()
         if findings.type_error:
@@ -45,9 +46,17 @@ def change(kind: Kind, form: str, body: bytes, validation: str, warnings: list[s
         if found and validation == "Strict":
             raise _refusal(shown, f"strict decoding error: {', '.join(found)}")
         warnings.extend(found if validation == "Warn" else ())
-        return keeping_reset(findings.pruned, patched)
+        return to_stored(kind, keeping_reset(findings.pruned, patched))
 
     return changed
+
+
+def to_stored(kind: Kind, obj: Obj) -> Obj:
+    """What was sent, in the form in which it is stored. Raises BadRequest."""
+    if kind.kept != "elsewhere":
+        return obj
+    expect_type(kind, obj)
+    return conversion.stored(kind, obj)
 
 
 def _refusal(shown: str, why: str) -> Invalid:
@@ -83,17 +92,18 @@ def applying(
 ) -> Callable[[Obj], Applied]:
     """What an apply patch does to an object (empty: there is none yet). Called later, it raises ApplyConflict, and
     BadRequest for doubled fields when asked to be strict."""
-    config, force = configuration(kind, body), query_flag(query, "force")
+    config, force = conversion.stored(kind, configuration(kind, body)), query_flag(query, "force")
+    definition = kind.stored.definition
     validation = query.get("fieldValidation") or "Warn"
 
     def applied(live: Obj) -> Applied:
-        done = last_applied.apply_for(live, config, kind.definition, writer, now, force=force)
+        done = last_applied.apply_for(live, config, definition, writer, now, force=force)
         if validation != "Ignore" and (doubled := duplicates.find(body, as_yaml=True)):
             said = f"error converting YAML to JSON: {doubled[0]}"
             if validation == "Strict":
                 raise BadRequest(f"error strict decoding YAML: {said}")
             warnings.append(said)
-        findings = typed.check(done.obj, kind.definition)
+        findings = typed.check(done.obj, definition)
         if findings.type_error:
             raise Refused(f"failed to convert new typed object to {kind.kind}: {findings.type_error}")
         return Applied(findings.pruned, done.entries)

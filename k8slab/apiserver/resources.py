@@ -6,18 +6,21 @@ Between `app.py`, which owns the routes, and `verbs.py`, which does the work. `r
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from k8slab.api import typed
+from k8slab.api import conversion, typed
 from k8slab.api.errors import BadRequest, MethodNotAllowed
 from k8slab.api.kinds import Kind
 from k8slab.api.objects import Obj, encode
 from k8slab.api.schema import META
 from k8slab.apiserver import scale, watch, writes
+from k8slab.apiserver.agreement import expect_type
+from k8slab.apiserver.asked import TOKEN_REQUEST, Asked
 from k8slab.apiserver.deletion import DeleteOptions
 from k8slab.apiserver.options import ListOptions
 from k8slab.apiserver.paging import future, listed
@@ -48,13 +51,16 @@ class Streams(Protocol):
 class Resources:
     """Answers every request under /api and /apis that names a kind."""
 
-    def __init__(self, verbs: Verbs, streams: Streams) -> None:
+    def __init__(self, verbs: Verbs, streams: Streams, asked: Asked) -> None:
         self._verbs = verbs
         self._streams = streams
+        self._asked = asked
 
     async def handle(self, request: Request) -> Response:
         where = target(request.url.path)
         query = dict(request.query_params)
+        if where.kind.kept == "nowhere":
+            return await self._ask(request, where, query)
         if where.subresource == "log":
             return await self._logs(where, query)
         if where.subresource:
@@ -73,7 +79,7 @@ class Resources:
         if verb == "get":
             if (revision := query_revision(query) or 0) > self._verbs.store.revision:
                 raise future(revision, self._verbs.store.revision)
-            return self._shown(request, where.kind, self._verbs.get(where.kind, where.name, where.namespace))
+            return self._shown(request, where.kind, self._verbs.get(where.kind.stored, where.name, where.namespace))
         if verb == "delete":
             return await self._delete(request, where, query)
         return await self._change(request, where, query)
@@ -85,7 +91,7 @@ class Resources:
 
     async def _delete(self, request: Request, where: Target, query: dict[str, str]) -> Response:
         options = await _delete_options(request, query)
-        obj, gone = self._verbs.delete(where.kind, where.name, where.namespace, options)
+        obj, gone = self._verbs.delete(where.kind.stored, where.name, where.namespace, options)
         if not gone or where.kind.kind in (
             "Pod",
             "Service",
@@ -115,7 +121,7 @@ class Resources:
         if request.method == "DELETE":
             allowed(kind, "deletecollection")
             options = await _delete_options(request, query)
-            found = self._verbs.delete_collection(kind, where.namespace, _selection(kind, query), options)
+            found = self._verbs.delete_collection(kind.stored, where.namespace, _selection(kind, query), options)
             return _answer(self._as_list(kind, found, {"resourceVersion": str(self._verbs.store.revision)}))
         if request.method != "POST":
             raise MethodNotAllowed("the server does not allow this method on the requested resource", {})
@@ -124,15 +130,25 @@ class Resources:
 
     def _list(self, request: Request, where: Target, query: dict[str, str]) -> Response:
         wanted = ListOptions.read(query)
-        found, meta = listed(self._verbs.store, where.kind, where.namespace, _selection(where.kind, query), wanted)
+        found, meta = listed(
+            self._verbs.store, where.kind.stored, where.namespace, _selection(where.kind, query), wanted
+        )
         if table_version(request.headers.get("accept", "")):
-            include = included(query)
-            return _answer(table(where.kind.kind, found, self._verbs.clock.time(), meta=meta, include=include))
+            return _answer(self._table(where.kind, found, meta, query))
         return _answer(self._as_list(where.kind, found, meta))
+
+    def _table(self, kind: Kind, found: Sequence[Obj], meta: Obj, query: Mapping[str, str], first: bool = True) -> Obj:
+        """The cells are those of the stored form, whichever form was asked for."""
+        include = included(query)
+        made = table(kind.kind, found, self._verbs.clock.time(), meta=meta, include=include, headers=first)
+        if include == "Object" and kind.kept == "elsewhere":
+            made["rows"] = [{**row, "object": conversion.served(kind, row["object"])} for row in made["rows"]]
+        return made
 
     @staticmethod
     def _as_list(kind: Kind, found: Sequence[Obj], meta: Obj) -> Obj:
-        items = [{k: v for k, v in obj.items() if k not in ("apiVersion", "kind")} for obj in found]
+        shown = (conversion.served(kind, obj) for obj in found)
+        items = [{k: v for k, v in obj.items() if k not in ("apiVersion", "kind")} for obj in shown]
         return {"kind": f"{kind.kind}List", "apiVersion": kind.api_version, "metadata": meta, "items": items}
 
     def _watch(self, where: Target, query: dict[str, str], request: Request) -> Response:
@@ -147,45 +163,67 @@ class Resources:
             kind=where.kind, namespace=where.namespace, selection=_selection(where.kind, query), since=since,
             timeout=asked.timeout, bookmarks=asked.bookmarks,
             mark_initial_end=bool(asked.initial_events) and asked.bookmarks,
+            table=table_version(request.headers.get("accept", "")),
         )  # fmt: skip
-        form = self._row_maker(where.kind, query) if table_version(request.headers.get("accept", "")) else None
+        form: Callable[[Obj], Obj] | None = None
+        if where.kind.kept == "elsewhere":
+            form = partial(conversion.served, where.kind)
+        if wanted.table:
+            form = self._row_maker(where.kind, query)
         stream = watch.lines(self._verbs.store, self._verbs.clock, wanted, form)
         return StreamingResponse(stream, media_type="application/json")
 
     def _row_maker(self, kind: Kind, query: dict[str, str]) -> Callable[[Obj], Obj]:
         """Each event's Table has one row; only the first brings the column headers."""
-        first, include = [True], included(query)
+        first = [True]
+        included(query)  # what is wrong with it is said before the stream begins
 
         def form(obj: Obj) -> Obj:
             headers, first[0] = first[0], False
-            meta = {"resourceVersion": obj["metadata"]["resourceVersion"]}
-            return table(kind.kind, [obj], self._verbs.clock.time(), meta=meta, include=include, headers=headers)
+            return self._table(kind, [obj], {"resourceVersion": obj["metadata"]["resourceVersion"]}, query, headers)
 
         return form
+
+    # ---- what is not kept ----------------------------------------------------------------------------------------
+
+    async def _ask(self, request: Request, where: Target, query: dict[str, str]) -> Response:
+        reads = "get" if where.name else "list"
+        allowed(where.kind, {"GET": reads, "POST": "create"}.get(request.method, ""))
+        if request.method == "POST":
+            obj, warnings = await writes.body(request, where.kind, query)
+            expect_type(where.kind, obj)
+            return self._shown(request, where.kind, self._asked.create(where, obj), 201, warnings)
+        found = self._asked.metrics(where, _selection(where.kind, query))
+        if table_version(request.headers.get("accept", "")):
+            return _answer(self._table(where.kind, found, {}, query))
+        return _answer(found[0] if where.name else self._as_list(where.kind, found, {}))
 
     # ---- subresources -------------------------------------------------------------------------------------------
 
     async def _subresource(self, request: Request, where: Target, query: dict[str, str]) -> Response:
         if where.subresource == "scale":
             return await self._scale(request, where, query)
+        if where.subresource == "token" and request.method == "POST":
+            obj, _ = await writes.body(request, TOKEN_REQUEST, query)
+            return _answer(self._asked.token(where, obj), 201)
         if where.subresource == "binding" and request.method == "POST":
             self._verbs.bind(where.namespace, where.name, read_object(await request.body(), _content(request)))
             return _answer(
                 {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}, 201
             )
         if request.method == "GET" and where.subresource == "status":
-            return self._shown(request, where.kind, self._verbs.get(where.kind, where.name, where.namespace))
+            return self._shown(request, where.kind, self._verbs.get(where.kind.stored, where.name, where.namespace))
         if request.method in ("PUT", "PATCH") and where.subresource in ("status", "finalize"):
             return await self._change(request, where, query)
         raise MethodNotAllowed("the server does not allow this method on the requested resource", {})
 
     async def _scale(self, request: Request, where: Target, query: dict[str, str]) -> Response:
         if request.method == "GET":
-            return _answer(scale.of(self._verbs.get(where.kind, where.name, where.namespace)))
+            return _answer(scale.of(self._verbs.get(where.kind.stored, where.name, where.namespace)))
         return _answer((await writes.change_scale(self._verbs, request, where, query)).obj)
 
     async def _logs(self, where: Target, query: dict[str, str]) -> Response:
-        self._verbs.get(where.kind, where.name, where.namespace)
+        self._verbs.get(where.kind.stored, where.name, where.namespace)
         stream = await self._streams.logs(where.namespace, where.name, query.get("container", ""), query)
         return StreamingResponse(stream, media_type="text/plain")
 
@@ -194,9 +232,8 @@ class Resources:
     def _shown(self, request: Request, kind: Kind, obj: Obj, code: int = 200, warnings: Sequence[str] = ()) -> Response:
         if table_version(request.headers.get("accept", "")) and request.method == "GET":
             meta = {"resourceVersion": obj["metadata"]["resourceVersion"]}
-            include = included(request.query_params)
-            return _answer(table(kind.kind, [obj], self._verbs.clock.time(), meta=meta, include=include))
-        response = _answer(obj, code)
+            return _answer(self._table(kind, [obj], meta, request.query_params))
+        response = _answer(conversion.served(kind, obj), code)
         for warning in warnings:
             said = "".join(char for char in " ".join(warning.split()) if char.isprintable())
             escaped = said.replace("\\", "\\\\").replace('"', '\\"')

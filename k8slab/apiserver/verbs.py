@@ -12,12 +12,10 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from k8slab.api.causes import invalid
 from k8slab.api.defaults import apply_defaults
 from k8slab.api.errors import (
     AlreadyExists,
     ApiError,
-    BadRequest,
     Cause,
     Conflict,
     Forbidden,
@@ -30,20 +28,17 @@ from k8slab.api.managed_fields import Applied, settle
 from k8slab.api.objects import Key, Obj, copy, is_terminating, random_suffix
 from k8slab.api.validation import validate
 from k8slab.apiserver import deletion
+from k8slab.apiserver.admission import Admission
+from k8slab.apiserver.agreement import CREATED_BY_PUT, KEPT, addressed, expect_current, expect_name, merged
 from k8slab.apiserver.allocator import Allocator
 from k8slab.apiserver.deletion import DeleteOptions
 from k8slab.apiserver.selection import Selection
-from k8slab.apiserver.strategy import Strategy, strategies
+from k8slab.apiserver.strategy import strategies
+from k8slab.apiserver.strategy_base import Strategy
 from k8slab.clock import Clock
 from k8slab.store.base import Exists, Full, Missing, Stale, Store
 
-SERVER_OWNED = ("uid", "creationTimestamp", "generation", "resourceVersion", "namespace", "name")
-KEPT = ("deletionTimestamp", "deletionGracePeriodSeconds")  # once they are set; to set them is a mistake
 NAME_TRIES = 8  # a generated name that is taken is drawn again (KEP-4420)
-# pkg/registry/*/strategy.go: AllowCreateOnUpdate, and AllowUnconditionalUpdate where it is false
-CREATED_BY_PUT = frozenset({"Endpoints", "Event", "Lease", "LimitRange", "Service"})
-CONDITIONAL = frozenset({"Lease", "PodDisruptionBudget"})
-STATUS_KEEPS = {"Deployment": ("labels",), "Pod": ("ownerReferences",)}  # beside the spec, what `status` leaves alone
 
 # The managedFields of an object that is written: from the object before (None: there was none), the new one, and what
 # was sent as managedFields. No such function: a write of the parts inside, which is not tracked.
@@ -57,7 +52,8 @@ class Verbs:
         self.store = store
         self.clock = clock
         self.allocator = Allocator(service_range)
-        self._strategies = strategies(lambda: store.list(KINDS["Service"].resource), self.allocator)
+        self._strategies = strategies(lambda: store.list(KINDS["Service"].resource), self.allocator, clock.timestamp)
+        self._admission = Admission(store)
 
     # ---- reading ------------------------------------------------------------------------------------------------
 
@@ -80,7 +76,7 @@ class Verbs:
     ) -> Obj:
         """Create an object from what somebody sent. Raises AlreadyExists, Invalid, Forbidden, NotFound, BadRequest."""
         obj = copy(obj)
-        meta = self._address(kind, obj, namespace)
+        meta = addressed(kind, obj, namespace)
         self._require_namespace(kind, meta)
         generate = not meta.get("name") and meta.get("generateName")
         sent = meta.pop("managedFields", None)
@@ -93,15 +89,17 @@ class Verbs:
             obj["status"] = {}
         apply_defaults(obj, kind.definition)
         self._own(owners, None, obj, sent)
+        self._admission.change(kind, obj)
         for attempt in range(NAME_TRIES):
             if generate:
                 meta["name"] = generate[:58] + random_suffix()
             if attempt == 0:
                 causes = self._strategy(kind).create(obj)
                 self._refuse(kind, obj, causes + validate(obj))
+                self._admission.check(kind, obj)
             try:
-                return self._store(
-                    kind, lambda: self.store.create(kind.resource, self._key(kind, obj), obj), obj, dry_run
+                return self._written(
+                    kind, lambda: self.store.create(kind.resource, self._key(kind, obj), obj), obj, None, dry_run
                 )
             except Exists:
                 if not generate:
@@ -116,10 +114,9 @@ class Verbs:
         self, kind: Kind, name: str, namespace: str, obj: Obj, *, dry_run: bool = False, owners: Owners | None = None
     ) -> tuple[Obj, bool]:
         """PUT: the object as sent, and whether it is new; a few kinds may be created so. Raises as the two others."""
-        if not (obj.get("metadata") or {}).get("name"):
-            raise nameless(name)
+        expect_name(obj, name)
         if kind.kind in CREATED_BY_PUT and self.store.get(kind.resource, Key(namespace, name)) is None:
-            self._address(kind, obj, namespace, name)
+            addressed(kind, obj, namespace, name)
             return self.create(kind, obj, namespace, dry_run=dry_run, owners=owners), True
         return self.update(kind, name, namespace, lambda _: obj, dry_run=dry_run, owners=owners), False
 
@@ -147,12 +144,11 @@ class Verbs:
                 subresource=subresource, dry_run=dry_run, owners=lambda *_: done.entries,
             )  # fmt: skip
             return new, False
-        if not done.obj["metadata"].get("name"):
-            raise nameless(name)
+        expect_name(done.obj, name)
         if uid := done.obj["metadata"].get("uid"):
             why = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
             raise Conflict.of(kind.group, kind.plural, name, why)
-        self._address(kind, done.obj, namespace, name)
+        addressed(kind, done.obj, namespace, name)
         return self.create(kind, done.obj, namespace, dry_run=dry_run, owners=lambda *_: done.entries), True
 
     def update(
@@ -173,22 +169,25 @@ class Verbs:
         """
         old = self.get(kind, name, namespace)
         obj = change(copy(old))
-        self._address(kind, obj, namespace, name)
-        self._check_identity(kind, old, obj["metadata"])
+        addressed(kind, obj, namespace, name)
+        expect_current(kind, old, obj["metadata"])
         sent = obj["metadata"].get("managedFields")
-        obj = self._merged(kind, old, obj, subresource)
+        obj = merged(kind, old, obj, subresource)
         apply_defaults(obj, kind.definition)
         self._own(owners, old, obj, sent)
-        causes = [] if subresource else self._strategy(kind).update(obj, old)
+        causes = self._prepared(kind, obj, old, subresource)
         if kind.generation and not subresource and _wish(obj) != _wish(old):
             obj["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
         if settle(obj, old) is old:  # nothing changed, or only the time at which nobody changed anything
             return old
-        self._refuse(kind, obj, causes + validate(obj, old))
+        self._refuse(kind, obj, [*causes, *validate(obj, old)])
         key = Key(namespace, name)
         if is_terminating(obj) and self._may_go(obj):
             return self._store(kind, lambda: self.store.delete(kind.resource, key), obj, dry_run)
-        return self._store(kind, lambda: self.store.update(kind.resource, key, obj), obj, dry_run)
+        if subresource:
+            return self._store(kind, lambda: self.store.update(kind.resource, key, obj), obj, dry_run)
+        self._admission.check(kind, obj, old)
+        return self._written(kind, lambda: self.store.update(kind.resource, key, obj), obj, old, dry_run)
 
     def delete(
         self, kind: Kind, name: str, namespace: str = "", options: DeleteOptions | None = None
@@ -269,31 +268,23 @@ class Verbs:
     def _strategy(self, kind: Kind) -> Strategy:
         return self._strategies.get(kind.kind) or Strategy()
 
+    def _prepared(self, kind: Kind, obj: Obj, old: Obj, subresource: str) -> Sequence[Cause]:
+        """The kind's strategy has its say in a change of the object or of its status."""
+        if not subresource:
+            return self._strategy(kind).update(obj, old)
+        if subresource == "status":
+            self._strategy(kind).update_status(obj, old)
+        return []
+
+    def _written(self, kind: Kind, write: Callable[[], Obj], obj: Obj, old: Obj | None, dry_run: bool) -> Obj:
+        """The object, stored and counted against the quotas of its namespace."""
+        stored = self._store(kind, write, obj, dry_run)
+        if not dry_run:
+            self._admission.charge(kind, stored, old)
+        return stored
+
     def _key(self, kind: Kind, obj: Obj) -> Key:
         return Key(obj["metadata"]["namespace"] if kind.namespaced else "", obj["metadata"]["name"])
-
-    def _address(self, kind: Kind, obj: Obj, namespace: str, name: str = "") -> Obj:
-        """Make the object agree with where it was sent, or say why it cannot."""
-        if obj.get("kind", kind.kind) != kind.kind or obj.get("apiVersion", kind.api_version) != kind.api_version:
-            raise BadRequest(
-                f"the API version in the data ({obj.get('apiVersion')}, Kind={obj.get('kind')}) does not match "
-                f"the expected API version ({kind.api_version}, Kind={kind.kind})"
-            )
-        obj |= {"apiVersion": kind.api_version, "kind": kind.kind}
-        meta = obj.get("metadata")
-        if meta is None:
-            meta = obj["metadata"] = {}
-        if kind.namespaced:
-            if meta.setdefault("namespace", namespace) not in (namespace, ""):
-                raise BadRequest(
-                    "the namespace of the provided object does not match the namespace sent on the request"
-                )
-            meta["namespace"] = namespace
-        else:
-            meta.pop("namespace", None)
-        if name and meta.setdefault("name", name) != name:
-            raise BadRequest(f"the name of the object ({meta['name']}) does not match the name on the URL ({name})")
-        return meta
 
     def _require_namespace(self, kind: Kind, meta: Obj) -> None:
         if not kind.namespaced:
@@ -303,20 +294,6 @@ class Verbs:
             why = f"unable to create new content in namespace {meta['namespace']} because it is being terminated"
             raise Forbidden.of(kind.group, kind.plural, meta.get("name", ""), why)
 
-    def _check_identity(self, kind: Kind, old: Obj, meta: Obj) -> None:
-        name, current = old["metadata"]["name"], old["metadata"]
-        if meta.get("uid") not in (None, "", current["uid"]):
-            at = "/".join(part for part in (kind.plural, current.get("namespace"), name) if part)
-            why = f"Precondition failed: UID in precondition: {meta['uid']}, UID in object meta: {current['uid']}"
-            said = f"StorageError: invalid object, Code: 4, Key: /registry/{at}, ResourceVersion: 0"
-            raise Conflict.of(kind.group, kind.plural, name, f"{said}, AdditionalErrorMsg: {why}")
-        version = meta.get("resourceVersion")
-        if version not in (None, "", "0", current["resourceVersion"]):
-            raise Conflict.of(kind.group, kind.plural, name)
-        if version in (None, "", "0") and kind.kind in CONDITIONAL:
-            cause = invalid("metadata.resourceVersion", 0, "must be specified for an update")
-            raise Invalid.of(kind.group, kind.plural, name, [cause])
-
     def _own(self, owners: Owners | None, old: Obj | None, new: Obj, sent: Any) -> None:
         """Write down who owns what; without owners it stays as it was."""
         meta = new["metadata"]
@@ -324,26 +301,6 @@ class Verbs:
         meta.pop("managedFields", None)
         if entries:
             meta["managedFields"] = entries
-
-    def _merged(self, kind: Kind, old: Obj, new: Obj, subresource: str) -> Obj:
-        """The wished object with what this door may not change put back."""
-        meta, before = new["metadata"], old["metadata"]
-        fixed = [*SERVER_OWNED, *(field for field in KEPT if field in before)]
-        if subresource == "status":
-            fixed += STATUS_KEEPS.get(kind.kind, ())
-        for field in fixed:
-            meta.pop(field, None)
-            if field in before:
-                meta[field] = before[field]
-        if subresource == "status":
-            return {**old, "metadata": meta, "status": new.get("status") or {}}
-        if subresource == "finalize":
-            return {**old, "spec": new.get("spec") or {}}
-        if "status" in kind.subresources:
-            new.pop("status", None)
-            if "status" in old:
-                new["status"] = old["status"]
-        return new
 
     def _may_go(self, obj: Obj) -> bool:
         """Marked for deletion, and nothing holds it any more."""
@@ -371,11 +328,6 @@ class Verbs:
             raise Conflict.of(kind.group, kind.plural, name) from None
         except Full as error:
             raise ApiError(str(error)) from error
-
-
-def nameless(name: str) -> BadRequest:
-    """The answer to an object without the name that its address has."""
-    return BadRequest(f"the name of the object ({name} based on URL) was undeterminable: name must be provided")
 
 
 def allowed(kind: Kind, verb: str) -> None:

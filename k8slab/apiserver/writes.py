@@ -16,6 +16,7 @@ from k8slab.api.kinds import Kind
 from k8slab.api.managed_fields import Applied, Writer, track
 from k8slab.api.objects import Obj
 from k8slab.apiserver import options, patching, scale
+from k8slab.apiserver.patching import to_stored
 from k8slab.apiserver.requests import Target, checked, media_type, read_object
 from k8slab.apiserver.verbs import Owners, Verbs
 
@@ -33,11 +34,11 @@ class Written(NamedTuple):
 async def create(verbs: Verbs, request: Request, where: Target, query: Query) -> Written:
     """POST to a collection."""
     options.check_write("POST", query)
-    obj, warnings = await _body(request, where.kind, query)
+    obj, warnings = await body(request, where.kind, query)
     if (obj.get("metadata") or {}).get("resourceVersion"):
         raise Refused("resourceVersion should not be set on objects to be created")
     owners = _owners(verbs, where, _writer(request, where, query))
-    new = verbs.create(where.kind, obj, where.namespace, dry_run=_dry_run(query), owners=owners)
+    new = verbs.create(where.kind.stored, obj, where.namespace, dry_run=_dry_run(query), owners=owners)
     return Written(new, 201, tuple(warnings))
 
 
@@ -46,13 +47,15 @@ async def change(verbs: Verbs, request: Request, where: Target, query: Query) ->
     form = _form(request, query)
     if form == patching.APPLY:
         return await _apply(verbs, request, where, query)
-    kind, at, dry_run = where.kind, (where.name, where.namespace), _dry_run(query)
+    kind, at, dry_run = where.kind.stored, (where.name, where.namespace), _dry_run(query)
     owners = _owners(verbs, where, _writer(request, where, query))
     if form:
         warnings: list[str] = []
-        wanted = patching.change(kind, form, await request.body(), query.get("fieldValidation") or "Warn", warnings)
+        wanted = patching.change(
+            where.kind, form, await request.body(), query.get("fieldValidation") or "Warn", warnings
+        )
     else:
-        obj, warnings = await _body(request, kind, query)
+        obj, warnings = await body(request, where.kind, query)
         if not where.subresource:
             new, created = verbs.replace(kind, *at, obj, dry_run=dry_run, owners=owners)
             return Written(new, 201 if created else 200, tuple(warnings))
@@ -63,10 +66,10 @@ async def change(verbs: Verbs, request: Request, where: Target, query: Query) ->
 
 async def change_scale(verbs: Verbs, request: Request, where: Target, query: Query) -> Written:
     """PUT and PATCH of a Scale: what is written is the workload behind it."""
-    form, body, at = _form(request, query), await request.body(), (where.name, where.namespace)
+    form, text, at = _form(request, query), await request.body(), (where.name, where.namespace)
     current = scale.of(verbs.get(where.kind, *at))
     if form == patching.APPLY:
-        config, writer, now = patching.configuration(scale.KIND, body), _writer(request, where, query), _now(verbs)
+        config, writer, now = patching.configuration(scale.KIND, text), _writer(request, where, query), _now(verbs)
 
         def applied(live: Obj) -> Applied:
             return patching.apply_scale(where.kind, config, live, writer, now, query)
@@ -74,9 +77,9 @@ async def change_scale(verbs: Verbs, request: Request, where: Target, query: Que
         new, _ = verbs.apply(where.kind, *at, applied, dry_run=_dry_run(query))
         return Written(scale.of(new))
     if form:
-        wish: Any = patching.PATCHES[form](current, read_object(body, "application/json"), scale.DEFINITION)
+        wish: Any = patching.PATCHES[form](current, read_object(text, "application/json"), scale.DEFINITION)
     else:
-        wish = read_object(body, _content(request))
+        wish = read_object(text, _content(request))
     owners = _owners(verbs, where, _writer(request, where, query))
     wanted = scale.change(where.kind, wish)
     return Written(scale.of(verbs.update(where.kind, *at, wanted, dry_run=_dry_run(query), owners=owners)))
@@ -87,7 +90,7 @@ async def _apply(verbs: Verbs, request: Request, where: Target, query: Query) ->
     writer = _writer(request, where, query)
     applied = patching.applying(where.kind, await request.body(), writer, _now(verbs), query, warnings)
     new, created = verbs.apply(
-        where.kind, where.name, where.namespace, applied, subresource=where.subresource, dry_run=_dry_run(query)
+        where.kind.stored, where.name, where.namespace, applied, subresource=where.subresource, dry_run=_dry_run(query)
     )
     return Written(new, 201 if created else 200, tuple(warnings))
 
@@ -102,11 +105,13 @@ def _form(request: Request, query: Query) -> str:
     return form
 
 
-async def _body(request: Request, kind: Kind, query: Query) -> tuple[Obj, list[str]]:
-    body = await request.body()
+async def body(request: Request, kind: Kind, query: Query) -> tuple[Obj, list[str]]:
+    """What was sent, its structure checked, in the form in which it is stored; and warnings. Raises BadRequest."""
+    text = await request.body()
     content = _content(request)
-    raw = b"" if "protobuf" in content else body
-    return checked(read_object(body, content), kind, raw, query.get("fieldValidation") or "Warn")
+    raw = b"" if "protobuf" in content else text
+    found, warnings = checked(read_object(text, content), kind, raw, query.get("fieldValidation") or "Warn")
+    return to_stored(kind, found), warnings
 
 
 def _writer(request: Request, where: Target, query: Query) -> Writer:
@@ -114,7 +119,7 @@ def _writer(request: Request, where: Target, query: Query) -> Writer:
 
 
 def _owners(verbs: Verbs, where: Target, writer: Writer) -> Owners:
-    return lambda old, new, sent: track(old, new, where.kind.definition, writer, _now(verbs), sent)
+    return lambda old, new, sent: track(old, new, where.kind.stored.definition, writer, _now(verbs), sent)
 
 
 def _always(obj: Obj) -> Callable[[Obj], Obj]:

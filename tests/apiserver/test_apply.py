@@ -252,3 +252,24 @@ def test_junk_is_never_our_crash_and_never_a_half_write(http, verbs, place, junk
         assert verbs.store.revision == before
     else:
         assert http.get(WEB).json()["metadata"].get("managedFields") != []
+
+
+def test_both_forms_of_an_autoscaler_are_applied(apply, http):
+    v1 = "/apis/autoscaling/v1/namespaces/default/horizontalpodautoscalers/h"
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
+    wish = {
+        "apiVersion": "autoscaling/v1", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "h"},
+        "spec": {"scaleTargetRef": target, "maxReplicas": 3, "targetCPUUtilizationPercentage": 50},
+    }  # fmt: skip
+    made = apply(wish, path=v1)
+    assert (made.status_code, made.json()["apiVersion"], made.json()["spec"]["maxReplicas"]) == (
+        201,
+        "autoscaling/v1",
+        3,
+    )
+    assert apply(wish, path=v1).json() == made.json()
+    seen = http.get(v1.replace("/v1/", "/v2/")).json()
+    assert seen["spec"]["metrics"][0]["resource"]["target"]["averageUtilization"] == 50
+    newer = {**wish, "apiVersion": "autoscaling/v2", "spec": {"scaleTargetRef": target, "maxReplicas": 9}}
+    refused(apply(newer, "you", path=v1.replace("/v1/", "/v2/")), 409, "Conflict")
+    assert apply(newer, path=v1.replace("/v1/", "/v2/")).json()["spec"]["maxReplicas"] == 9
