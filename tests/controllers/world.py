@@ -220,6 +220,25 @@ def replica_set(replicas: int = 2, name: str = "web-1", **spec: Any) -> Obj:
     }
 
 
+def stateful_set(replicas: int = 3, image: str = "redis:7", name: str = "db", **spec: Any) -> Obj:
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "StatefulSet",
+        "metadata": {"name": name, "namespace": "default", "uid": f"uid-of-{name}", "generation": 1},
+        "spec": {
+            "replicas": replicas,
+            "serviceName": name,
+            "selector": {"matchLabels": {"app": name}},
+            "template": template(image, app=name),
+            "podManagementPolicy": "OrderedReady",
+            "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 0}},
+            "revisionHistoryLimit": 10,
+            **spec,
+        },
+        "status": {"replicas": 0, "availableReplicas": 0},
+    }
+
+
 def pod(name: str = "p", node: str = "", ready: bool = False, **labels: str) -> Obj:
     conditions = [{"type": "Ready", "status": str(ready), "lastTransitionTime": "2026-01-01T00:00:00Z"}]
     return {
