@@ -239,6 +239,29 @@ def stateful_set(replicas: int = 3, image: str = "redis:7", name: str = "db", **
     }
 
 
+def daemon_set(image: str = "busybox:1.36", surge: int | str = 0, unavailable: int | str = 1, **spec: Any) -> Obj:
+    rolling = {"maxSurge": surge, "maxUnavailable": unavailable}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "DaemonSet",
+        "metadata": {"name": "agent", "namespace": "default", "uid": "uid-of-agent", "generation": 1},
+        "spec": {
+            "selector": {"matchLabels": {"app": "agent"}},
+            "template": template(image, app="agent"),
+            "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": rolling},
+            "revisionHistoryLimit": 10,
+            **spec,
+        },
+        "status": {},
+    }
+
+
+def node(name: str = "node-1", taints: Iterable[Obj] = (), **labels: str) -> Obj:
+    named = {"kubernetes.io/hostname": name} | labels
+    spec = {"taints": list(taints)} if taints else {}
+    return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": named}, "spec": spec}
+
+
 def pod(name: str = "p", node: str = "", ready: bool = False, **labels: str) -> Obj:
     conditions = [{"type": "Ready", "status": str(ready), "lastTransitionTime": "2026-01-01T00:00:00Z"}]
     return {
