@@ -155,6 +155,43 @@ class FakeKubelet:
             self.client.patch("Pod", name, namespace, {"status": status}, "status")
 
 
+class FakeWorker(FakeKubelet):
+    """Lets every pod end after `lasts` seconds: well, or as `ends` says for its image."""
+
+    def __init__(self, client: FakeClient, clock: VirtualClock, lasts: float = 10.0) -> None:
+        super().__init__(client, clock)
+        self.lasts = lasts
+        self.ends: dict[str, int | None] = {"fails": 1, "runs": None}
+
+    def step(self, namespace: str, name: str) -> None:
+        pod = self.client.informer("Pod").get(name, namespace)
+        if (
+            pod
+            and is_terminating(pod)
+            and pod["status"]["phase"] == "Running"
+            and pod["spec"]["nodeName"] not in self.dead
+        ):
+            self.client.patch("Pod", name, namespace, {"status": {"phase": "Failed"}}, "status")
+        super().step(namespace, name)
+        started = pod and pod["status"]["phase"] == "Pending" and pod["spec"].get("nodeName")
+        if pod and started and not is_terminating(pod):
+            self.clock.call_later(self.lasts, lambda: self.end(namespace, name))
+
+    def end(self, namespace: str, name: str, code: int | None = None) -> None:
+        pod = self.client.informer("Pod").get(name, namespace)
+        if pod is None or pod["status"]["phase"] != "Running" or is_terminating(pod):
+            return
+        if code is None:
+            code = self.ends.get(pod["spec"]["containers"][0]["image"], 0)
+        if code is None:  # it runs for ever
+            return
+        ended = {"exitCode": code, "finishedAt": self.clock.timestamp()}
+        conditions = [{"type": "Ready", "status": "False", "lastTransitionTime": self.clock.timestamp()}]
+        status = {"phase": "Failed" if code else "Succeeded", "conditions": conditions}
+        status |= {"containerStatuses": [{"name": "c", "restartCount": 0, "state": {"terminated": ended}}]}
+        self.client.patch("Pod", name, namespace, {"status": status}, "status")
+
+
 class Cluster:
     """Everything a test holds."""
 
@@ -250,6 +287,26 @@ def daemon_set(image: str = "busybox:1.36", surge: int | str = 0, unavailable: i
             "template": template(image, app="agent"),
             "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": rolling},
             "revisionHistoryLimit": 10,
+            **spec,
+        },
+        "status": {},
+    }
+
+
+def job(name: str = "many", image: str = "ok", **spec: Any) -> Obj:
+    made = template(image, **{"job-name": name})
+    made["spec"]["restartPolicy"] = "Never"
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": name, "namespace": "default", "uid": f"uid-of-{name}", "generation": 1},
+        "spec": {
+            "parallelism": 1,
+            "completions": 1,
+            "backoffLimit": 6,
+            "completionMode": "NonIndexed",
+            "selector": {"matchLabels": {"job-name": name}},
+            "template": made,
             **spec,
         },
         "status": {},
