@@ -313,6 +313,26 @@ def job(name: str = "many", image: str = "ok", **spec: Any) -> Obj:
     }
 
 
+def cron_job(schedule: str = "*/5 * * * *", image: str = "ok", **spec: Any) -> Obj:
+    """Its Jobs are defaulted already, as nobody does it here."""
+    of = job("x", image)
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "CronJob",
+        "metadata": {"name": "tick", "namespace": "default", "generation": 1},
+        "spec": {
+            "schedule": schedule,
+            "concurrencyPolicy": "Allow",
+            "suspend": False,
+            "successfulJobsHistoryLimit": 3,
+            "failedJobsHistoryLimit": 1,
+            "jobTemplate": {"metadata": {"labels": {"from": "tick"}}, "spec": of["spec"]},
+            **spec,
+        },
+        "status": {},
+    }
+
+
 def node(name: str = "node-1", taints: Iterable[Obj] = (), **labels: str) -> Obj:
     named = {"kubernetes.io/hostname": name} | labels
     spec = {"taints": list(taints)} if taints else {}
