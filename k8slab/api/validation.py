@@ -9,18 +9,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
-from k8slab.api import names, schema, validation_cluster, validation_pods, validation_services, validation_workloads
+from k8slab.api import (
+    names,
+    schema,
+    validation_autoscaling,
+    validation_cluster,
+    validation_jobs,
+    validation_network,
+    validation_pods,
+    validation_quota,
+    validation_services,
+    validation_storage,
+    validation_workloads,
+)
 from k8slab.api.causes import IMMUTABLE, forbidden, invalid, required
-from k8slab.api.checks import Check, Required, Table, annotation_map, label_map, named, requirement
+from k8slab.api.checks import Check, Closed, Creation, Required, Table, annotation_map, label_map, named, requirement
 from k8slab.api.errors import Cause
 from k8slab.api.kinds import Kind, kind_of
 from k8slab.api.objects import Obj
 
 Update = Callable[[Obj, Obj], Iterable[Cause]]
 
-NAMES: dict[str, names.Rule] = {"Namespace": names.dns_label, "Service": names.dns_1035_label}
+NAMES: dict[str, names.Rule] = {
+    "Namespace": names.dns_label,
+    "Service": names.dns_1035_label,
+    "StatefulSet": names.dns_label,
+}
 STANDARD_FINALIZERS = ("kubernetes", "orphan", "foregroundDeletion")
 FIXED = ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
 
@@ -72,15 +88,25 @@ TABLE: dict[str, Any] = {
     **_OBJECT_META,
     **validation_pods.TABLE,
     **validation_workloads.TABLE,
+    **validation_jobs.TABLE,
+    **validation_autoscaling.TABLE,
     **validation_services.TABLE,
+    **validation_network.TABLE,
+    **validation_storage.TABLE,
+    **validation_quota.TABLE,
     **validation_cluster.TABLE,
 }
 UPDATES: dict[str, Update] = {
     **validation_pods.UPDATES,
     **validation_workloads.UPDATES,
+    **validation_jobs.UPDATES,
     **validation_services.UPDATES,
+    **validation_network.UPDATES,
+    **validation_storage.UPDATES,
+    **validation_quota.UPDATES,
     **validation_cluster.UPDATES,
 }
+CREATES: dict[str, Creation] = {**validation_jobs.CREATES, **validation_network.CREATES, **validation_quota.CREATES}
 
 
 def validate(obj: Obj, old: Obj | None = None) -> list[Cause]:
@@ -94,14 +120,15 @@ def validate(obj: Obj, old: Obj | None = None) -> list[Cause]:
         raise KeyError(f"{obj['apiVersion']} {obj['kind']}")
     found: list[Cause] = []
     found.extend(_identity(obj["metadata"], kind) if old is None else _identity_kept(obj["metadata"], old["metadata"]))
-    plan = _plan(kind.definition)
-    same = {name for name, value in obj.items() if old is not None and value == old.get(name)}
-    for name, step in [*plan.rows.items(), *plan.below.items()]:
-        if name != "status" and name not in same:
-            step.check(obj, "", found)
-    update = UPDATES.get(_short(kind.definition))
-    if old is not None and update is not None:
-        found.extend(update(obj, old))
+    for step in _plan(kind.definition):
+        if step.name == "status" or (old is not None and step.name and obj.get(step.name) == old.get(step.name)):
+            continue
+        step.check(obj, "", found)
+    name = _short(kind.definition)
+    if old is not None and name in UPDATES:
+        found.extend(UPDATES[name](obj, old))
+    elif old is None and name in CREATES:
+        found.extend(CREATES[name](obj))
     return found
 
 
@@ -143,11 +170,13 @@ class _Step:
 
     __slots__ = ("checks", "holds", "name", "needed", "type")
 
-    def __init__(self, name: str, row: Iterable[Required | Check], field: schema.Field | None) -> None:
+    def __init__(self, name: str, row: Iterable[Required | Closed | Check], field: schema.Field | None) -> None:
+        row = tuple(row)
         self.name = name
         self.needed = next((entry.detail for entry in row if isinstance(entry, Required)), None)
-        self.checks = tuple(entry for entry in row if not isinstance(entry, Required))
-        self.type = field.type if field is not None and "." in field.type else ""
+        self.checks = tuple(entry for entry in row if not isinstance(entry, (Required, Closed)))
+        closed = any(isinstance(entry, Closed) for entry in row)
+        self.type = field.type if field is not None and "." in field.type and not closed else ""
         self.holds = field.holds if field is not None else "one"
 
     def check(self, value: Obj, path: str, found: list[Cause]) -> None:
@@ -164,36 +193,17 @@ class _Step:
         where = _join(path, self.name)
         for check in self.checks:
             found.extend(check(item, where))
-        if self.type:
-            self._below(item, where, _plan(self.type), found)
+        if self.type and (plan := _plan(self.type)):
+            for place, part in self._parts(item, where):
+                for step in plan:
+                    step.check(part, place, found)
 
-    def _below(self, item: Any, where: str, plan: _Plan, found: list[Cause]) -> None:
-        if not plan.rows and not plan.below:
-            return
+    def _parts(self, item: Any, where: str) -> Iterable[tuple[str, Obj]]:
         if self.holds == "list":
-            for index, part in enumerate(item):
-                _walk(part, f"{where}[{index}]", plan, found)
-        elif self.holds == "map":
-            for key, part in item.items():
-                _walk(part, f"{where}[{key}]", plan, found)
-        else:
-            _walk(item, where, plan, found)
-
-
-class _Plan(NamedTuple):
-    """The walk over a definition: its rows in their order, then every other field with a structure of its own."""
-
-    rows: dict[str, _Step]
-    below: dict[str, _Step]
-
-
-def _walk(value: Obj, path: str, plan: _Plan, found: list[Cause]) -> None:
-    for step in plan.rows.values():
-        step.check(value, path, found)
-    if below := plan.below:
-        for name in value:
-            if (step_below := below.get(name)) is not None:
-                step_below.check(value, path, found)
+            return [(f"{where}[{index}]", part) for index, part in enumerate(item)]
+        if self.holds == "map":
+            return [(f"{where}[{key}]", part) for key, part in item.items()]
+        return ((where, item),)
 
 
 def _join(path: str, name: str) -> str:
@@ -205,9 +215,9 @@ def _short(definition: str) -> str:
 
 
 @cache
-def _plan(definition: str) -> _Plan:
+def _plan(definition: str) -> tuple[_Step, ...]:
+    """The steps for a definition: its rows in their order, then every field with a structure of its own."""
     rows, fields = TABLE.get(_short(definition), {}), schema.fields(definition)
-    return _Plan(
-        {name: _Step(name, row, fields.get(name)) for name, row in rows.items()},
-        {name: _Step(name, (), field) for name, field in fields.items() if name not in rows and "." in field.type},
-    )
+    steps = [_Step(name, row, fields.get(name)) for name, row in rows.items()]
+    below = [_Step(name, (), field) for name, field in fields.items() if name not in rows and "." in field.type]
+    return (*steps, *below)

@@ -10,9 +10,9 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from k8slab.api import schedules
+from k8slab.api import cron
+from k8slab.api.cron import Schedule
 from k8slab.api.objects import Obj
-from k8slab.api.schedules import Schedule
 from k8slab.clock import Clock, from_timestamp
 
 TOO_MANY = 100  # missed moments, from which on a warning is due
@@ -79,4 +79,4 @@ def _last(cronjob: Obj, calendar: Calendar) -> float:
 
 def schedule_of(cronjob: Obj) -> Schedule:
     """Its schedule, in its time zone. Raises ValueError."""
-    return schedules.parse(cronjob["spec"]["schedule"], cronjob["spec"].get("timeZone"))
+    return cron.parse(cronjob["spec"]["schedule"], cronjob["spec"].get("timeZone"))

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from k8slab.api import schedules
+from k8slab.api import cron
 from k8slab.api.errors import AlreadyExists, ApiError, NotFound
 from k8slab.api.objects import (
     Key,
@@ -113,7 +113,7 @@ class CronJobController(Controller[Key]):
         spec, calendar = cronjob["spec"], Calendar(cronjob, self.clock)
         try:
             if zone := spec.get("timeZone"):
-                schedules.zone_of(zone)
+                cron.zone_of(zone)
         except ValueError as error:
             return self._cannot(cronjob, "UnknownTimeZone", f'invalid timeZone: "{zone}": {error}')
         if spec.get("suspend"):
@@ -193,7 +193,7 @@ def new_job(cronjob: Obj, moment: float) -> Obj:
     """The Job of a moment."""
     template: dict[str, Any] = copy(cronjob["spec"]["jobTemplate"])
     meta, zone = template.get("metadata") or {}, cronjob["spec"].get("timeZone")
-    local = datetime.fromtimestamp(moment, schedules.zone_of(zone) if zone else UTC)
+    local = datetime.fromtimestamp(moment, cron.zone_of(zone) if zone else UTC)
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",

@@ -1,6 +1,6 @@
 """When a CronJob is due: the five fields of cron, their short names, and Go's `@every`.
 
-Read by `validation` of CronJobs and by `controllers/cronjob.py`. The language and its words for a mistake are those of
+Read by `validation_jobs.py` and by `controllers/cronjob.py`. The language and its words for a mistake are those of
 the parser Kubernetes uses (github.com/robfig/cron v3, ParseStandard); Sunday is 0 only, and a schedule without a zone
 is UTC's, as in a controller manager that runs in a container.
 """
@@ -27,6 +27,7 @@ WORD_BY_WORD = {  # short names
 MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 DAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
 UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+LONGEST = 2**63 / 1e9  # seconds a Go duration can hold
 _PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|ms|s|m|h)")
 
 
@@ -209,6 +210,7 @@ def _number(word: str, text: str, bounds: Bounds | None = None) -> int:
 def _duration(text: str, descriptor: str) -> float:
     """Seconds of a Go duration: `1h30m`, `90s`, `0.5h`."""
     parts = list(_PART.finditer(text.removeprefix("+")))
-    if not parts or "".join(part[0] for part in parts) != text.removeprefix("+"):
+    seconds = sum(float(part[1]) * UNITS[part[2]] for part in parts)
+    if not parts or "".join(part[0] for part in parts) != text.removeprefix("+") or seconds > LONGEST:
         raise ValueError(f'failed to parse duration {descriptor}: time: invalid duration "{text}"')
-    return sum(float(part[1]) * UNITS[part[2]] for part in parts)
+    return seconds

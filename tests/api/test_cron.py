@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k8slab.api.schedules import Cron, Every, parse
+from k8slab.api.cron import Cron, Every, parse
 
 
 def at(text: str, zone: str = "UTC") -> float:
@@ -90,6 +90,7 @@ def test_the_hour_that_does_not_exist_is_left_out_and_the_double_one_is_double()
         ("x * * * *", 'failed to parse int from x: strconv.Atoi: parsing "x": invalid syntax'),
         ("* * * foo *", 'failed to parse int from foo: strconv.Atoi: parsing "foo": invalid syntax'),
         ("@sometimes", "unrecognized descriptor: @sometimes"),
+        ("@every 9999999h", 'failed to parse duration @every 9999999h: time: invalid duration "9999999h"'),
         ("@every soon", 'failed to parse duration @every soon: time: invalid duration "soon"'),
     ],
 )
