@@ -8,7 +8,7 @@ pkg/controller/daemon/update.go. What a Deployment has instead is in `revisions.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from k8slab.api.errors import AlreadyExists
 from k8slab.api.objects import Obj, annotations_of, controller_ref, copy, key_of
@@ -30,8 +30,17 @@ class History(NamedTuple):
 
 
 def patch_of(owner: Obj) -> Obj:
-    """The strategic merge patch that brings this owner's template back."""
-    return {"spec": {"template": {**copy(owner["spec"]["template"]), "$patch": "replace"}}}
+    """The strategic merge patch that brings this owner's template back.
+
+    Its keys are sorted as Go sorts them: kubectl compares it byte by byte with what it would write itself.
+    """
+    return {"spec": {"template": _sorted({**copy(owner["spec"]["template"]), "$patch": "replace"})}}
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _sorted(value[key]) for key in sorted(value)}
+    return [_sorted(item) for item in value] if isinstance(value, list) else value
 
 
 def template_in(revision: Obj) -> Obj:

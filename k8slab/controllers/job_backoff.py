@@ -38,7 +38,16 @@ class Backoff(NamedTuple):
 
 
 def ended_at(pod: Obj, clock: Clock) -> float:
-    """When the pod ended: its last container, else when it stopped being ready, was to be deleted, or was made."""
+    """When the pod ended, as well as it is known.
+
+    Timestamps drop the fraction of a second, which in a lab that runs twenty times as fast is twenty seconds: what they
+    drop beyond one of Kubernetes' seconds is made up for, so that no back-off is lost.
+    """
+    return min(_told(pod, clock) + 1 - 1 / clock.speed, max(clock.time(), _told(pod, clock)))
+
+
+def _told(pod: Obj, clock: Clock) -> float:
+    """What its status says: its last container, else when it stopped being ready, was to be deleted, or was made."""
     containers = (pod.get("status") or {}).get("containerStatuses") or []
     ends: list[str] = [((c.get("state") or {}).get("terminated") or {}).get("finishedAt") or "" for c in containers]
     if ends and all(ends):

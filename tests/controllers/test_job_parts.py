@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from k8slab.api.objects import Obj, annotations_of, labels_of
-from k8slab.clock import VirtualClock, to_timestamp
+from k8slab.clock import Clock, VirtualClock, to_timestamp
 from k8slab.controllers import job_indexes, job_look, job_policy, job_status
 from k8slab.controllers.job_backoff import Backoff, ended_at
 from k8slab.controllers.job_pods import TRACKING, new_pod, too_many
@@ -144,6 +144,25 @@ def test_when_a_pod_has_ended() -> None:
         {"type": "Ready", "status": "False", "lastTransitionTime": to_timestamp(CLOCK.time() - 5)}
     ]
     assert ended_at(made, CLOCK) == CLOCK.time() - 5
+
+
+class Fast(Clock):
+    """Twenty times as fast."""
+
+    def __init__(self, now: float) -> None:
+        super().__init__(speed=20.0)
+        self.now = now
+
+    def time(self) -> float:
+        return self.now
+
+
+def test_a_fast_lab_does_not_lose_its_back_off_to_whole_seconds() -> None:
+    end = CLOCK.time() + 0.9
+    failed = ended("a", at=0)  # its timestamp says .0
+    record = Backoff().after([], [failed], Fast(end + 0.05))
+    assert record.left(Fast(end + 0.05)) == pytest.approx(10, abs=1.1)
+    assert record.left(Fast(end + 0.55)) == 0
 
 
 # Policies
