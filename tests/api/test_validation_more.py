@@ -41,7 +41,9 @@ def volume(**spec):
 
 
 def stateful(**spec):
-    return obj("apps/v1", "StatefulSet", spec={"serviceName": "x", "selector": SELECTOR, "template": copy(TEMPLATE), **spec})
+    return obj(
+        "apps/v1", "StatefulSet", spec={"serviceName": "x", "selector": SELECTOR, "template": copy(TEMPLATE), **spec}
+    )
 
 
 def daemons(**spec):
