@@ -11,15 +11,15 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from k8slab.api.errors import ApiError
-from k8slab.api.objects import Key, Obj, controller_of, is_pod_ready, is_terminating, key_of, labels_of
+from k8slab.api.objects import Key, Obj, is_pod_ready, is_terminating, key_of, labels_of
 from k8slab.client.base import Client
 from k8slab.clock import Clock
 from k8slab.controllers import daemon_plan, history
-from k8slab.controllers.base import Controller, Wakes, is_namespace_ending, itself, owners_of
+from k8slab.controllers.base import Controller, Wakes, is_namespace_ending, itself
 from k8slab.controllers.daemon_plan import Plan
 from k8slab.controllers.daemon_pods import by_node, new_pod, node_of, status_of
 from k8slab.controllers.history import POD_HASH, History
-from k8slab.controllers.ownership import claim, would_adopt
+from k8slab.controllers.ownership import claim, of_owned
 from k8slab.controllers.podcontrol import BATCH, BURST, PodControl
 from k8slab.controllers.pods import next_available
 
@@ -45,12 +45,7 @@ class DaemonSetController(Controller[Key]):
         self._failures: dict[Key, dict[tuple[str, int, str], Failures]] = {}  # by uid, generation and node
 
     def watches(self) -> Mapping[str, Wakes[Key]]:
-        return {"DaemonSet": itself, "Pod": self._of_pod, "Node": self._of_node}
-
-    def _of_pod(self, before: Obj | None, after: Obj | None) -> Iterable[Key]:
-        yield from owners_of("DaemonSet")(before, after)
-        if after and not controller_of(after):
-            yield from would_adopt(after, self.client.informer("DaemonSet").list(after["metadata"]["namespace"]))
+        return {"DaemonSet": itself, "Pod": of_owned(self.client, "DaemonSet"), "Node": self._of_node}
 
     def _of_node(self, before: Obj | None, after: Obj | None) -> Iterable[Key]:
         """All DaemonSets, when the node comes or goes or its labels or taints change."""

@@ -12,15 +12,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from k8slab.api.errors import ApiError, NotFound
-from k8slab.api.objects import Key, Obj, controller_of, copy, is_pod_ready, is_terminating, key_of
+from k8slab.api.objects import Key, Obj, copy, is_pod_ready, is_terminating, key_of
 from k8slab.client.base import Client
 from k8slab.clock import Clock
 from k8slab.controllers import job_look, job_status
-from k8slab.controllers.base import Controller, Wakes, drop_empty, is_namespace_ending, owners_of
+from k8slab.controllers.base import Controller, Wakes, drop_empty, is_namespace_ending
 from k8slab.controllers.job_backoff import Backoff
 from k8slab.controllers.job_look import COMPLETE, MET, Look
 from k8slab.controllers.job_pods import TRACKING, is_tracked, new_pod
-from k8slab.controllers.ownership import claim, would_adopt
+from k8slab.controllers.ownership import claim, of_owned
 from k8slab.controllers.podcontrol import BATCH, BURST, PodControl
 
 BATCH_PERIOD = 1.0  # Kubernetes seconds in which changes of pods gather before they are looked at (syncJobBatchPeriod)
@@ -55,6 +55,7 @@ class JobController(Controller[Key]):
     def __init__(self, client: Client, clock: Clock) -> None:
         super().__init__(client, clock)
         self.pods = PodControl(client, self.recorder)
+        self._owned = of_owned(client, "Job")
         self._backoffs: dict[Key, Backoff] = {}
 
     def watches(self) -> Mapping[str, Wakes[Key]]:
@@ -69,10 +70,7 @@ class JobController(Controller[Key]):
         return [key_of(obj)]
 
     def _of_pod(self, before: Obj | None, after: Obj | None) -> Iterable[Key]:
-        keys = list(owners_of("Job")(before, after))
-        if after and not controller_of(after):
-            keys += would_adopt(after, self.client.informer("Job").list(after["metadata"]["namespace"]))
-        return self._gathered(keys)
+        return self._gathered(self._owned(before, after))
 
     def _gathered(self, keys: Iterable[Key]) -> Iterable[Key]:
         for key in keys:

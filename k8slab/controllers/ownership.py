@@ -12,6 +12,7 @@ from k8slab.api.errors import Conflict, NotFound
 from k8slab.api.objects import Key, Obj, controller_of, controller_ref, is_terminating, key_of, labels_of
 from k8slab.api.selectors import LabelSelector, from_labels, from_object
 from k8slab.client.base import Client
+from k8slab.controllers.base import Wakes
 
 
 def claim(
@@ -36,6 +37,23 @@ def claim(
             owners = [*orphan["metadata"].get("ownerReferences", []), controller_ref(owner)]
             _set_owners(client, orphan, owners, [*_finalizers(orphan, without=finalizer), *filter(None, [finalizer])])
     return list(informer.by("owner", uid))
+
+
+def of_owned(client: Client, kind: str) -> Wakes[Key]:
+    """Wakes the controllers of this kind that an object has or had; of one that nobody controls, who would adopt it."""
+
+    def wakes(before: Obj | None, after: Obj | None) -> list[Key]:
+        keys, owner = [], None
+        for obj in (before, after):
+            if obj is not None:
+                owner = controller_of(obj)
+                if owner is not None and owner["kind"] == kind:
+                    keys.append(Key(obj["metadata"].get("namespace", ""), owner["name"]))
+        if after is not None and owner is None:
+            keys += would_adopt(after, client.informer(kind).list(after["metadata"]["namespace"]))
+        return keys
+
+    return wakes
 
 
 def selector_of(owner: Obj) -> LabelSelector:

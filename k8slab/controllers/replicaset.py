@@ -27,8 +27,8 @@ from k8slab.api.objects import (
 )
 from k8slab.client.base import Client
 from k8slab.clock import Clock
-from k8slab.controllers.base import Controller, Wakes, drop_empty, is_namespace_ending, itself, owners_of
-from k8slab.controllers.ownership import claim, would_adopt
+from k8slab.controllers.base import Controller, Wakes, drop_empty, is_namespace_ending, itself
+from k8slab.controllers.ownership import claim, of_owned
 from k8slab.controllers.podcontrol import BATCH, BURST, PodControl
 from k8slab.controllers.pods import is_available, is_terminating_pod, next_available, pod_from
 
@@ -47,12 +47,7 @@ class ReplicaSetController(Controller[Key]):
         self.pods = PodControl(client, self.recorder)
 
     def watches(self) -> Mapping[str, Wakes[Key]]:
-        return {self.kind: itself, "Pod": self._of_pod}
-
-    def _of_pod(self, before: Obj | None, after: Obj | None) -> Iterable[Key]:
-        yield from owners_of(self.kind)(before, after)
-        if after and not controller_of(after):
-            yield from would_adopt(after, self.client.informer(self.kind).list(after["metadata"]["namespace"]))
+        return {self.kind: itself, "Pod": of_owned(self.client, self.kind)}
 
     async def reconcile(self, key: Key) -> float | None:
         rs = self.client.informer(self.kind).get(key.name, key.namespace)

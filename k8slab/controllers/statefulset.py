@@ -6,14 +6,14 @@ template are kept by `history.py`. Here it is carried out, in the order of Kuber
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 from k8slab.api.errors import AlreadyExists, ApiError, NotFound
-from k8slab.api.objects import Key, Obj, controller_of, copy, is_terminating, key_of
+from k8slab.api.objects import Key, Obj, copy, is_terminating, key_of
 from k8slab.controllers import history
-from k8slab.controllers.base import Controller, Wakes, is_namespace_ending, itself, owners_of
+from k8slab.controllers.base import Controller, Wakes, is_namespace_ending, itself
 from k8slab.controllers.history import History
-from k8slab.controllers.ownership import claim, would_adopt
+from k8slab.controllers.ownership import claim, of_owned
 from k8slab.controllers.pods import next_available
 from k8slab.controllers.stateful_plan import Step, Versions, ordinals, plan, status_of
 from k8slab.controllers.stateful_pods import (
@@ -39,12 +39,7 @@ class StatefulSetController(Controller[Key]):
     name = "statefulset-controller"
 
     def watches(self) -> Mapping[str, Wakes[Key]]:
-        return {"StatefulSet": itself, "Pod": self._of_pod}
-
-    def _of_pod(self, before: Obj | None, after: Obj | None) -> Iterable[Key]:
-        yield from owners_of("StatefulSet")(before, after)
-        if after and not controller_of(after):
-            yield from would_adopt(after, self.client.informer("StatefulSet").list(after["metadata"]["namespace"]))
+        return {"StatefulSet": itself, "Pod": of_owned(self.client, "StatefulSet")}
 
     async def reconcile(self, key: Key) -> float | None:
         set_ = self.client.informer("StatefulSet").get(key.name, key.namespace)
