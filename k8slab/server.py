@@ -33,17 +33,23 @@ from k8slab.apiserver.verbs import Verbs
 from k8slab.client.events import Recorder
 from k8slab.client.local import LocalClient
 from k8slab.clock import Clock
+from k8slab.controllers.cronjob import CronJobController
+from k8slab.controllers.daemonset import DaemonSetController
 from k8slab.controllers.deployment import DeploymentController
 from k8slab.controllers.endpoints import EndpointsController, EndpointSliceController
 from k8slab.controllers.garbage import GarbageCollector
+from k8slab.controllers.job import JobController
+from k8slab.controllers.job_release import JobPodReleaser
 from k8slab.controllers.namespace import NamespaceController
 from k8slab.controllers.nodelifecycle import NodeLifecycleController, TaintEvictionController
 from k8slab.controllers.podgc import PodGarbageCollector
 from k8slab.controllers.protection import ClaimProtectionController, VolumeProtectionController
 from k8slab.controllers.quota import ResourceQuotaController
-from k8slab.controllers.replicaset import ReplicaSetController
+from k8slab.controllers.replicaset import ReplicaSetController, ReplicationManager
 from k8slab.controllers.rootca import RootCAController
 from k8slab.controllers.serviceaccounts import ServiceAccountController
+from k8slab.controllers.statefulset import StatefulSetController
+from k8slab.controllers.ttl_after_finished import TTLAfterFinishedController
 from k8slab.kubelet.kubelets import Kubelets
 from k8slab.kubelet.node import NodeConfig
 from k8slab.kubeproxy.proxy import Proxy
@@ -57,6 +63,13 @@ log = logging.getLogger("k8slab")
 CONTROLLERS = (
     DeploymentController,
     ReplicaSetController,
+    ReplicationManager,
+    StatefulSetController,
+    DaemonSetController,
+    JobController,
+    JobPodReleaser,
+    TTLAfterFinishedController,
+    CronJobController,
     EndpointsController,
     EndpointSliceController,
     NodeLifecycleController,

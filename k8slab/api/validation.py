@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from k8slab.api import (
     names,
@@ -194,36 +194,17 @@ class _Step:
         where = _join(path, self.name)
         for check in self.checks:
             found.extend(check(item, where))
-        if self.type:
-            self._below(item, where, _plan(self.type), found)
+        if self.type and (plan := _plan(self.type)):
+            for place, part in self._parts(item, where):
+                for step in plan:
+                    step.check(part, place, found)
 
-    def _below(self, item: Any, where: str, plan: _Plan, found: list[Cause]) -> None:
-        if not plan.rows and not plan.below:
-            return
+    def _parts(self, item: Any, where: str) -> Iterable[tuple[str, Obj]]:
         if self.holds == "list":
-            for index, part in enumerate(item):
-                _walk(part, f"{where}[{index}]", plan, found)
-        elif self.holds == "map":
-            for key, part in item.items():
-                _walk(part, f"{where}[{key}]", plan, found)
-        else:
-            _walk(item, where, plan, found)
-
-
-class _Plan(NamedTuple):
-    """The walk over a definition: its rows in their order, then every other field with a structure of its own."""
-
-    rows: dict[str, _Step]
-    below: dict[str, _Step]
-
-
-def _walk(value: Obj, path: str, plan: _Plan, found: list[Cause]) -> None:
-    for step in plan.rows.values():
-        step.check(value, path, found)
-    if below := plan.below:
-        for name in value:
-            if (step_below := below.get(name)) is not None:
-                step_below.check(value, path, found)
+            return [(f"{where}[{index}]", part) for index, part in enumerate(item)]
+        if self.holds == "map":
+            return [(f"{where}[{key}]", part) for key, part in item.items()]
+        return ((where, item),)
 
 
 def _join(path: str, name: str) -> str:
@@ -235,9 +216,9 @@ def _short(definition: str) -> str:
 
 
 @cache
-def _plan(definition: str) -> _Plan:
+def _plan(definition: str) -> tuple[_Step, ...]:
+    """The steps for a definition: its rows in their order, then every field with a structure of its own."""
     rows, fields = TABLE.get(_short(definition), {}), schema.fields(definition)
-    return _Plan(
-        {name: _Step(name, row, fields.get(name)) for name, row in rows.items()},
-        {name: _Step(name, (), field) for name, field in fields.items() if name not in rows and "." in field.type},
-    )
+    steps = [_Step(name, row, fields.get(name)) for name, row in rows.items()]
+    below = [_Step(name, (), field) for name, field in fields.items() if name not in rows and "." in field.type]
+    return (*steps, *below)
