@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from k8slab.api.metrics import PodUsage
 from k8slab.api.objects import Obj
 from k8slab.api.quantities import canonical, milli
+from k8slab.api.selectors import go_string
 from k8slab.controllers.replica_calculator import (
     USUAL,
     MetricError,
@@ -160,23 +161,7 @@ def _unserved(kind: str, source: Obj, scene: Scene) -> Failure:
         why = f"unable to get metric {name}: {about['kind']} on {scene.namespace} {about['name']}/{NO_CUSTOM}"
         inner = why if total else f"failed to get {name} object metric: {why}"
         return Failure(reason, why, f"failed to get object metric value: {inner}")
-    shown = _go(source["metric"].get("selector"))
+    shown = go_string(source["metric"].get("selector"))
     why = f"unable to get external metric {scene.namespace}/{name}/{shown}: {NO_EXTERNAL.format(name)}"
     inner = f"failed to get external metric {name}: {why}" if total else f"failed to get {name} external metric: {why}"
     return Failure(reason, why, f"failed to get {name} external metric value: {inner}")
-
-
-def _go(selector: Obj | None) -> str:
-    """A LabelSelector as Go prints it."""
-    if selector is None:
-        return "nil"
-    labels = "".join(f"{key}: {value}," for key, value in sorted((selector.get("matchLabels") or {}).items()))
-    expressions = "".join(
-        f"LabelSelectorRequirement{{Key:{e['key']},Operator:{e['operator']},"
-        f"Values:[{' '.join(e.get('values') or [])}],}},"
-        for e in selector.get("matchExpressions") or []
-    )
-    return (
-        f"&LabelSelector{{MatchLabels:map[string]string{{{labels}}},"
-        f"MatchExpressions:[]LabelSelectorRequirement{{{expressions}}},}}"
-    )
