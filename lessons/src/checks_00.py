@@ -6,7 +6,9 @@ from k8slab.teach import Ask, check
 NO_SECOND = "There is no pod `second` yet."
 IMAGE = "k8slab/web:v2"
 LEAVING = "`second` is on its way out. When it is gone, start it again."
-OTHER_IMAGE = "`second` runs the image `{image}`, and `{wanted}` is asked for. Delete it, then start it from the other one."
+OTHER_IMAGE = (
+    "`second` runs the image `{image}`, and `{wanted}` is asked for. Delete it, then start it from the other one."
+)
 NOT_READY = "`second` is there, from the right image. It is not ready yet."
 NO_CRASH = "`second` has not been restarted: RESTARTS is 0."
 COMING_BACK = "Its process ended, and the kubelet is starting it again."
