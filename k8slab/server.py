@@ -23,6 +23,7 @@ from functools import partial
 from typing import Any
 
 from k8slab import addresses, daemon, pki
+from k8slab.api import metrics
 from k8slab.api.errors import Conflict, NotFound
 from k8slab.api.kinds import KINDS
 from k8slab.apiserver import app, private, reset
@@ -34,10 +35,12 @@ from k8slab.client.events import Recorder
 from k8slab.client.local import LocalClient
 from k8slab.clock import Clock
 from k8slab.controllers.deployment import DeploymentController
+from k8slab.controllers.disruption import DisruptionController, StaleDisruptionController
 from k8slab.controllers.endpoints import EndpointsController, EndpointSliceController
 from k8slab.controllers.garbage import GarbageCollector
 from k8slab.controllers.namespace import NamespaceController
 from k8slab.controllers.nodelifecycle import NodeLifecycleController, TaintEvictionController
+from k8slab.controllers.podautoscaler import HorizontalPodAutoscalerController
 from k8slab.controllers.podgc import PodGarbageCollector
 from k8slab.controllers.protection import ClaimProtectionController, VolumeProtectionController
 from k8slab.controllers.quota import ResourceQuotaController
@@ -45,6 +48,7 @@ from k8slab.controllers.replicaset import ReplicaSetController
 from k8slab.controllers.rootca import RootCAController
 from k8slab.controllers.serviceaccounts import ServiceAccountController
 from k8slab.kubelet.kubelets import Kubelets
+from k8slab.kubelet.meter import Meter
 from k8slab.kubelet.node import NodeConfig
 from k8slab.kubeproxy.proxy import Proxy
 from k8slab.runtime.base import FENCES, Runtime
@@ -62,6 +66,8 @@ CONTROLLERS = (
     NodeLifecycleController,
     TaintEvictionController,
     PodGarbageCollector,
+    DisruptionController,
+    StaleDisruptionController,
     ResourceQuotaController,
     ServiceAccountController,
     ClaimProtectionController,
@@ -100,7 +106,7 @@ class LabServer:
         write_private(self.folder.kubeconfig, pki.kubeconfig(self.settings.context, self.port, made))
         self._open_store()
         await self._start_parts()
-        api = app.build(self.verbs, made.token, self, [*private.routes(self)])
+        api = app.build(self.verbs, made.token, self, [*private.routes(self)], metrics.Objects(self.meter))
         self.http = HttpServer(api, listener, made.certificate, made.key, self.clock)
         await self.http.start()
         self._undo.push_async_callback(self.http.stop)
@@ -166,12 +172,15 @@ class LabServer:
 
     async def _start_parts(self) -> None:
         """The parts that make wishes true, in the order in which a pod meets them."""
+        self.meter = Meter(self.client, self.runtime, self.clock)
+        self._run("meter", self.meter.run())
         kinds = list(KINDS)
         names = {kind.kind: f"{kind.plural}.{kind.group}" for kind in KINDS.values() if kind.namespaced}
         for controller in (
             *(make(self.client, self.clock) for make in CONTROLLERS),
             GarbageCollector(self.client, self.clock, kinds),
             NamespaceController(self.client, self.clock, names),
+            HorizontalPodAutoscalerController(self.client, self.clock, self.meter.pods),
             RootCAController(self.client, self.clock, self.credentials.ca.decode()),
         ):
             self._run(controller.name, controller.run())

@@ -6,8 +6,8 @@ autoscaler (`controllers/metric_sources.py`) counts with them. `server.py` intro
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from k8slab.api.objects import Obj
@@ -38,6 +38,7 @@ class PodUsage:
     time: float
     window: float
     containers: Sequence[ContainerUsage]
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class NodeUsage:
     window: float
     cpu: float
     memory: int
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 class Metrics(Protocol):
@@ -63,15 +65,23 @@ class Metrics(Protocol):
         ...
 
 
-def pod_metrics(usage: PodUsage, pod: Obj) -> Obj:
-    """The PodMetrics object; it carries the pod's labels."""
-    containers = [{"name": c.name, "usage": resources(c.cpu, c.memory)} for c in usage.containers]
-    return _object("PodMetrics", usage, pod) | {"containers": containers}
+class Objects:
+    """The same as objects of the API."""
 
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
 
-def node_metrics(usage: NodeUsage, node: Obj) -> Obj:
-    """The NodeMetrics object; it carries the node's labels."""
-    return _object("NodeMetrics", usage, node) | {"usage": resources(usage.cpu, usage.memory)}
+    def pods(self, namespace: str) -> Iterator[Obj]:
+        """A PodMetrics for each."""
+        for used in self._metrics.pods(namespace):
+            containers = [{"name": c.name, "usage": resources(c.cpu, c.memory)} for c in used.containers]
+            meta = {"name": used.name, "namespace": used.namespace}
+            yield _object("PodMetrics", used, meta) | {"containers": containers}
+
+    def nodes(self) -> Iterator[Obj]:
+        """A NodeMetrics for each."""
+        for used in self._metrics.nodes():
+            yield _object("NodeMetrics", used, {"name": used.name}) | {"usage": resources(used.cpu, used.memory)}
 
 
 def resources(cpu: float, memory: int) -> dict[str, str]:
@@ -85,14 +95,13 @@ def nanocores(cpu: float) -> int:
     return round(cpu * 10**9)
 
 
-def _object(kind: str, usage: PodUsage | NodeUsage, about: Obj) -> Obj:
-    meta = about["metadata"]
-    kept = {field: meta[field] for field in ("name", "namespace", "labels") if meta.get(field)}
-    now = to_timestamp(usage.time)
+def _object(kind: str, used: PodUsage | NodeUsage, meta: Obj) -> Obj:
+    now = to_timestamp(used.time)
+    labels = {"labels": dict(used.labels)} if used.labels else {}
     return {
         "kind": kind,
         "apiVersion": API_VERSION,
-        "metadata": {**kept, "creationTimestamp": now},
+        "metadata": {**meta, **labels, "creationTimestamp": now},
         "timestamp": now,
-        "window": f"{usage.window:.3f}".rstrip("0").rstrip(".") + "s",
+        "window": f"{used.window:.3f}".rstrip("0").rstrip(".") + "s",
     }

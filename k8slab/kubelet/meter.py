@@ -1,20 +1,20 @@
 """What every container uses, measured now and then: what a kubelet's cAdvisor and metrics-server do together.
 
-`kubelets.py` runs one for all nodes. Every 15 s (of the lab's time, but once a second at most) each running container is
-asked what it has used so far; two answers make an average. `kubectl top` and the autoscaler read that (`api/metrics.py`).
-A container counts once it has lived for 10 s, from its start, as with metrics-server. Containers that are only records
-use nothing, and need no measuring.
+`server.py` runs one for all nodes. Every 15 s (of the lab's time, but once a second at most) each running container is
+asked what it has used so far; two answers make an average, and that is what `kubectl top` shows and the autoscaler
+counts with (`api/metrics.py`). A container counts once it has lived for 10 s, from its start, as with metrics-server.
+Containers that are only records use nothing, and need no measuring.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from k8slab.api.metrics import ContainerUsage, NodeUsage, PodUsage
-from k8slab.api.objects import Obj
+from k8slab.api.objects import Obj, labels_of
 from k8slab.client.base import Client
 from k8slab.clock import Clock
 from k8slab.runtime.base import ContainerState, Runtime
@@ -89,41 +89,33 @@ class Meter:
             name = node["metadata"]["name"]
             conditions = (node.get("status") or {}).get("conditions") or []
             if any(c["type"] == "Ready" and c["status"] == "True" for c in conditions):
-                yield self._sum(name, [used for pod in self._pods.by("node", name) if (used := self._of_pod(pod))])
-
-    def _sum(self, name: str, pods: Iterable[PodUsage]) -> NodeUsage:
-        every = [container for pod in pods for container in pod.containers]
-        cpu, memory = sum(c.cpu for c in every), sum(c.memory for c in every)
-        return NodeUsage(name, self._clock.time(), self.period, cpu, memory)
+                pods = [used for pod in self._pods.by("node", name) if (used := self._of_pod(pod))]
+                every = [container for pod in pods for container in pod.containers]
+                cpu, memory = sum(c.cpu for c in every), sum(c.memory for c in every)
+                yield NodeUsage(name, self._clock.time(), self.period, cpu, memory, labels_of(node))
 
     def _of_pod(self, pod: Obj) -> PodUsage | None:
-        if (pod.get("status") or {}).get("phase") != "Running":
-            return None
-        running = self._running(pod)
+        """None unless it runs, and every running container of it has been measured."""
+        running = self._running(pod) if (pod.get("status") or {}).get("phase") == "Running" else []
         if not self._runtime.abilities.real:
-            used = [ContainerUsage(state.name, 0.0, 0) for state in running]
-            return self._usage(pod, self._clock.time(), RESOLUTION, used)
-        pairs = [self._readings[state.id] for state in running if state.id in self._readings]
-        if len(pairs) < len(running):
+            now = Reading(self._clock.time(), 0.0, 0)
+            pairs = [(now._replace(time=now.time - RESOLUTION / self._clock.speed), now)] * len(running)
+        else:
+            pairs = [self._readings[state.id] for state in running if state.id in self._readings]
+        if not running or len(pairs) < len(running):
             return None
         used = [_average(state.name, *pair) for state, pair in zip(running, pairs, strict=True)]
-        before, now = pairs[0] if pairs else (None, None)
-        if before is None or now is None:
-            return None
-        return self._usage(pod, now.time, (now.time - before.time) * self._clock.speed, used)
+        meta, (before, now) = pod["metadata"], pairs[0]
+        window = (now.time - before.time) * self._clock.speed
+        return PodUsage(meta.get("namespace", ""), meta["name"], now.time, window, used, labels_of(pod))
 
     def _running(self, pod: Obj) -> list[ContainerState]:
         if not pod["spec"].get("nodeName"):
             return []
         return [state for state in self._runtime.containers(pod["metadata"]["uid"]) if state.phase == "running"]
 
-    @staticmethod
-    def _usage(pod: Obj, time: float, window: float, used: list[ContainerUsage]) -> PodUsage | None:
-        meta = pod["metadata"]
-        return PodUsage(meta.get("namespace", ""), meta["name"], time, window, used) if used else None
-
 
 def _average(name: str, before: Reading, now: Reading) -> ContainerUsage:
-    """Cores on average between two readings; memory as it is now. Processes that ended may take their time with them."""
+    """Cores on average between two readings (a process that ended may take its time with it); memory as it is now."""
     elapsed = max(now.time - before.time, 1e-3)
     return ContainerUsage(name, max(0.0, now.cpu_seconds - before.cpu_seconds) / elapsed, now.memory)
