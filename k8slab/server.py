@@ -37,6 +37,7 @@ from k8slab.clock import Clock
 from k8slab.controllers.deployment import DeploymentController
 from k8slab.controllers.disruption import DisruptionController, StaleDisruptionController
 from k8slab.controllers.endpoints import EndpointsController, EndpointSliceController
+from k8slab.controllers.ephemeral import EphemeralVolumeController
 from k8slab.controllers.garbage import GarbageCollector
 from k8slab.controllers.namespace import NamespaceController
 from k8slab.controllers.nodelifecycle import NodeLifecycleController, TaintEvictionController
@@ -72,6 +73,7 @@ CONTROLLERS = (
     DisruptionController,
     StaleDisruptionController,
     PersistentVolumeController,
+    EphemeralVolumeController,
     ResourceQuotaController,
     ServiceAccountController,
     ClaimProtectionController,

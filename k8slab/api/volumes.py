@@ -20,6 +20,10 @@ PROVISIONER = "volume.kubernetes.io/storage-provisioner"
 PROVISIONER_BETA = "volume.beta.kubernetes.io/storage-provisioner"
 SELECTED_NODE = "volume.kubernetes.io/selected-node"
 CLASS_BETA = "volume.beta.kubernetes.io/storage-class"
+DEFAULT_CLASS = (
+    "storageclass.kubernetes.io/is-default-class",
+    "storageclass.beta.kubernetes.io/is-default-class",
+)
 NO_PROVISIONER = "kubernetes.io/no-provisioner"
 WAIT = "WaitForFirstConsumer"
 
@@ -27,6 +31,13 @@ WAIT = "WaitForFirstConsumer"
 def class_of(obj: Obj) -> str:
     """The storage class a claim asks for, or a volume is of; empty for none."""
     return str(annotations_of(obj).get(CLASS_BETA) or obj["spec"].get("storageClassName") or "")
+
+
+def default_class(classes: Iterable[Obj]) -> Obj | None:
+    """The class of claims that name none: of those marked so the youngest."""
+    marked = [c for c in classes if any(annotations_of(c).get(note) == "true" for note in DEFAULT_CLASS)]
+    marked.sort(key=lambda c: str(c["metadata"]["name"]))
+    return max(marked, key=lambda c: str(c["metadata"]["creationTimestamp"]), default=None)
 
 
 def waits_for_pod(claim: Obj, class_: Obj | None) -> bool:

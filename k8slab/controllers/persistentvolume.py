@@ -10,7 +10,15 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from k8slab.api.objects import Key, Obj, annotations_of, key_of
-from k8slab.api.volumes import BIND_COMPLETED, BOUND_BY_US, PROVISIONER, PROVISIONER_BETA, belongs_to, class_of
+from k8slab.api.volumes import (
+    BIND_COMPLETED,
+    BOUND_BY_US,
+    PROVISIONER,
+    PROVISIONER_BETA,
+    belongs_to,
+    class_of,
+    default_class,
+)
 from k8slab.controllers.base import Controller, Wakes
 from k8slab.controllers.volume_binding import ForVolume, for_claim, for_volume, unbound
 
@@ -72,6 +80,8 @@ class PersistentVolumeController(Controller[Item]):
     # ------------------------------------------------------------------------------------------ claims
 
     def _claim(self, claim: Obj) -> None:
+        if self._adopted_by_class(claim):
+            return  # and looked at again, because of that
         class_ = self.client.informer("StorageClass").get(class_of(claim))
         step = for_claim(claim, list(self.client.informer(VOLUME).list()), class_)
         if step.event and (step.do != "lose" or claim["status"].get("phase") != "Lost"):
@@ -83,6 +93,16 @@ class PersistentVolumeController(Controller[Item]):
             self._order(claim, class_["provisioner"])
         phase = "Lost" if step.do == "lose" else "Pending"
         self._set(claim, {"phase": phase, "accessModes": None, "capacity": None})
+
+    def _adopted_by_class(self, claim: Obj) -> bool:
+        """A claim from before there was a default class gets it now (KEP-3333)."""
+        open_ = claim["spec"].get("storageClassName") is None and not class_of(claim)
+        if not open_ or claim["spec"].get("volumeName"):
+            return False
+        found = default_class(self.client.informer("StorageClass").list())
+        if found:
+            self._patch(claim, {"spec": {"storageClassName": found["metadata"]["name"]}})
+        return found is not None
 
     def _order(self, claim: Obj, provisioner: str) -> None:
         self.recorder.event(claim, "Normal", "ExternalProvisioning", MAKING.format(provisioner))

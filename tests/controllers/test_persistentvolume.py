@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from k8slab.api.objects import Obj, annotations_of
+from k8slab.controllers.ephemeral import EphemeralVolumeController
 from k8slab.controllers.persistentvolume import PersistentVolumeController
 from k8slab.controllers.protection import ClaimProtectionController, VolumeProtectionController
 from k8slab.controllers.provisioner import LocalProvisioner
@@ -223,3 +224,29 @@ async def test_what_nobody_can_reclaim(world: World, spec: dict[str, Any], event
     written = len(world.client.log)
     await world.cluster.advance(60)
     assert len(world.client.log) == written
+
+
+async def test_a_claim_from_before_there_was_a_default_class(world: World) -> None:
+    await world.create(claim(class_=None), claim("never", class_=""))
+    marked = storage_class()
+    marked["metadata"]["annotations"] = {"storageclass.kubernetes.io/is-default-class": "true"}
+    await world.create(marked)
+    assert world.claim()["spec"]["storageClassName"] == "standard"
+    assert (world.phases()["data"], world.phases()["never"]) == ("Bound", "Pending")
+
+
+async def test_the_claim_of_an_ephemeral_volume(world: World) -> None:
+    cluster = world.cluster
+    cluster.run(EphemeralVolumeController(cluster.client, cluster.clock))
+    template = {"metadata": {"labels": {"a": "b"}}, "spec": claim(class_="standard")["spec"]}
+    one = pod("p", "node-1")
+    one["spec"]["volumes"] = [{"name": "scratch", "ephemeral": {"volumeClaimTemplate": template}}]
+    await world.create(storage_class(), one)
+    made = world.claim("p-scratch")
+    assert (made["status"]["phase"], made["metadata"]["labels"]) == ("Bound", {"a": "b"})
+    assert made["metadata"]["ownerReferences"][0]["name"] == "p"
+    other = pod("q", "node-1")
+    other["spec"]["volumes"] = [{"name": "scratch", "ephemeral": {"volumeClaimTemplate": template}}]
+    await world.create(claim("q-scratch"), other)
+    said = 'PVC "default/q-scratch" was not created for the pod, so it cannot be used as ephemeral volume'
+    assert f"Warning EphemeralVolumeFailed {said}" in cluster.events()
