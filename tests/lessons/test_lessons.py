@@ -71,6 +71,7 @@ def test_the_lesson_solved(lab):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("lesson", LESSONS)
 @pytest.mark.parametrize("solved", [True, False], ids=["solved", "exercise"])
 @pytest.mark.parametrize("runtime", ["local", "simulated"])
@@ -83,6 +84,7 @@ def test_every_lesson_twice_in_a_row(lab, runtime, lesson, solved):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_lessons_in_any_order_and_kernels_that_die(lab):
     """Each run is a new kernel on the same lab: what one lesson left does not disturb the next."""
     for lesson in [*reversed(LESSONS), *LESSONS]:

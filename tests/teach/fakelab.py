@@ -26,7 +26,12 @@ def pod(
         meta["ownerReferences"] = [{"kind": "ReplicaSet", "name": owner, "uid": owner, "controller": True}]
     if leaving:
         meta["deletionTimestamp"] = "2026-01-01T00:00:00Z"
-    container = {"name": "web", "restartCount": restarts, "state": {"running": {}} if running else {"terminated": {}}}
+    container = {
+        "name": "web",
+        "ready": ready,
+        "restartCount": restarts,
+        "state": {"running": {}} if running else {"terminated": {}},
+    }
     status = {"phase": "Running", "podIP": "127.64.1.2", "containerStatuses": [container]}
     status["conditions"] = [{"type": "Ready", "status": "True" if ready else "False"}]
     spec = {"nodeName": "node-1", "containers": [{"name": "web", "image": image}]}
