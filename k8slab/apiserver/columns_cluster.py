@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from k8slab.api.objects import Obj, condition, labels_of
+from k8slab.api.quantities import add
 from k8slab.apiserver.cells import AGE, NAME, Column, at, containers, name, selects, since
 from k8slab.apiserver.pod_columns import pod_ready, pod_restarts, pod_status
 
@@ -90,6 +91,22 @@ def _quota(of_limits: bool) -> Callable[[Obj, float], str]:
     return cell
 
 
+def _usage(resource: str) -> Callable[[Obj, float], str]:
+    """What a node, or all of a pod's containers, use of a resource."""
+
+    def cell(metrics: Obj, now: float) -> str:
+        holders = metrics.get("containers", [metrics])
+        return add((holder.get("usage") or {}).get(resource, "0") for holder in holders)
+
+    return cell
+
+
+_METRICS = (
+    NAME,
+    Column("cpu", _usage("cpu"), format="quantity"),
+    Column("memory", _usage("memory"), format="quantity"),
+    Column("Window", at("window", default=""), format="duration"),
+)
 COLUMNS: dict[str, tuple[Column, ...]] = {
     "ConfigMap": (NAME, Column("Data", _data), AGE),
     "Event": (
@@ -118,6 +135,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("Kernel-Version", _info("kernelVersion"), priority=1),
         Column("Container-Runtime", _info("containerRuntimeVersion"), priority=1),
     ),
+    "NodeMetrics": _METRICS,
     "Pod": (
         NAME,
         Column("Ready", lambda pod, _: pod_ready(pod)),
@@ -129,6 +147,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("Nominated Node", at("status", "nominatedNodeName", default="<none>"), priority=1),
         Column("Readiness Gates", _readiness_gates, priority=1),
     ),
+    "PodMetrics": _METRICS,
     "PodTemplate": (
         NAME,
         Column("Containers", containers("name", "template")),

@@ -230,11 +230,7 @@ class Verbs:
 
     def _address(self, kind: Kind, obj: Obj, namespace: str, name: str = "") -> Obj:
         """Make the object agree with where it was sent, or say why it cannot."""
-        if obj.get("kind", kind.kind) != kind.kind or obj.get("apiVersion", kind.api_version) != kind.api_version:
-            raise BadRequest(
-                f"the API version in the data ({obj.get('apiVersion')}, Kind={obj.get('kind')}) does not match "
-                f"the expected API version ({kind.api_version}, Kind={kind.kind})"
-            )
+        expect_type(kind, obj)
         obj |= {"apiVersion": kind.api_version, "kind": kind.kind}
         meta = obj.get("metadata")
         if meta is None:
@@ -310,6 +306,15 @@ class Verbs:
             raise Conflict.of(kind.group, kind.plural, name) from None
         except Full as error:
             raise ApiError(str(error)) from error
+
+
+def expect_type(kind: Kind, obj: Obj) -> None:
+    """Raises BadRequest for an object that says it is something else."""
+    if obj.get("kind", kind.kind) != kind.kind or obj.get("apiVersion", kind.api_version) != kind.api_version:
+        raise BadRequest(
+            f"the API version in the data ({obj.get('apiVersion')}, Kind={obj.get('kind')}) does not match "
+            f"the expected API version ({kind.api_version}, Kind={kind.kind})"
+        )
 
 
 def allowed(kind: Kind, verb: str) -> None:
