@@ -159,11 +159,18 @@ class TooManyRequests(ApiError):
     code, reason = 429, "TooManyRequests"
 
 
+class ServiceUnavailable(ApiError):
+    """Whoever should answer does not, for now."""
+
+    code, reason = 503, "ServiceUnavailable"
+
+
 ERRORS: dict[str, type[ApiError]] = {
     error.reason: error
     for error in (
         NotFound, AlreadyExists, Conflict, Invalid, BadRequest, Unauthorized, Forbidden, MethodNotAllowed,
         NotAcceptable, Gone, TooLarge, UnsupportedMediaType, TooManyRequests,
+        ServiceUnavailable,
     )
 }  # fmt: skip
 

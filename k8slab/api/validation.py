@@ -83,8 +83,8 @@ UPDATES: dict[str, Update] = {
 }
 
 
-def validate(obj: Obj, old: Obj | None = None) -> list[Cause]:
-    """What is wrong with an object: as a new one, or as a change of `old`. Nothing: an empty list.
+def validate(obj: Obj, old: Obj | None = None, subresource: str = "") -> list[Cause]:
+    """What is wrong with an object: as a new one, or as a change of `old` through a subresource. Nothing: an empty list.
 
     Expects it defaulted, its types right. Parts that did not change are not looked at again. Raises KeyError for a
     kind that is not ours.
@@ -99,7 +99,8 @@ def validate(obj: Obj, old: Obj | None = None) -> list[Cause]:
     for name, step in [*plan.rows.items(), *plan.below.items()]:
         if name != "status" and name not in same:
             step.check(obj, "", found)
-    update = UPDATES.get(_short(kind.definition))
+    short = _short(kind.definition)
+    update = UPDATES.get(f"{short}/{subresource}") or UPDATES.get(short)
     if old is not None and update is not None:
         found.extend(update(obj, old))
     return found

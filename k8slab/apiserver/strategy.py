@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from k8slab.api.causes import forbidden
 from k8slab.api.errors import Cause
 from k8slab.api.objects import Obj
 from k8slab.api.quantities import parse
@@ -45,6 +46,8 @@ class PodStrategy(Strategy):
                 tolerations.append(
                     {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": TOLERATED_SECONDS}
                 )
+        if spec.get("ephemeralContainers"):
+            return [forbidden("spec.ephemeralContainers", "cannot be set on create")]
         return []
 
     def update(self, obj: Obj, old: Obj) -> list[Cause]:
