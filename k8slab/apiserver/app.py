@@ -168,13 +168,15 @@ def _discovery(plain: Callable[[Request], Obj], *, named: bool) -> Callable[[Req
 
 
 async def _openapi_v2(request: Request) -> Response:
-    """In JSON alone; clients since 2022 read version 3 instead of the binary form of this one."""
-    from k8slab.apiserver import openapi
+    """JSON, or the binary form, which kubectl asks for when it knows no better."""
+    from k8slab.apiserver import openapi, openapi_v2_protobuf
 
     accept = request.headers.get("accept", "")
+    if any(name in accept for name in openapi_v2_protobuf.ASKED):
+        return Response(openapi.v2_protobuf(), media_type=openapi_v2_protobuf.MEDIA_TYPE)
     if accept and not any(form in accept for form in ("json", "*/*", "application/*")):
-        raise NotAcceptable("only the following media types are accepted: application/json")
-
+        known = f"application/json, {openapi_v2_protobuf.MEDIA_TYPE}"
+        raise NotAcceptable(f"only the following media types are accepted: {known}")
     return Response(openapi.v2(), media_type="application/json")
 
 
