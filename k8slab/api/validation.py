@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from k8slab.api import (
     names,
@@ -109,8 +109,8 @@ UPDATES: dict[str, Update] = {
 CREATES: dict[str, Creation] = {**validation_jobs.CREATES, **validation_network.CREATES, **validation_quota.CREATES}
 
 
-def validate(obj: Obj, old: Obj | None = None) -> list[Cause]:
-    """What is wrong with an object: as a new one, or as a change of `old`. Nothing: an empty list.
+def validate(obj: Obj, old: Obj | None = None, subresource: str = "") -> list[Cause]:
+    """What is wrong with an object: as a new one, or as a change of `old` through a subresource. Nothing: an empty list.
 
     Expects it defaulted, its types right. Parts that did not change are not looked at again. Raises KeyError for a
     kind that is not ours.
@@ -126,8 +126,9 @@ def validate(obj: Obj, old: Obj | None = None) -> list[Cause]:
         if name != "status" and name not in same:
             step.check(obj, "", found)
     short = _short(kind.definition)
-    if old is not None and short in UPDATES:
-        found.extend(UPDATES[short](obj, old))
+    update = UPDATES.get(f"{short}/{subresource}") or UPDATES.get(short)
+    if old is not None and update is not None:
+        found.extend(update(obj, old))
     elif old is None and short in CREATES:
         found.extend(CREATES[short](obj))
     return found
@@ -194,17 +195,36 @@ class _Step:
         where = _join(path, self.name)
         for check in self.checks:
             found.extend(check(item, where))
-        if self.type and (plan := _plan(self.type)):
-            for place, part in self._parts(item, where):
-                for step in plan:
-                    step.check(part, place, found)
+        if self.type:
+            self._below(item, where, _plan(self.type), found)
 
-    def _parts(self, item: Any, where: str) -> Iterable[tuple[str, Obj]]:
+    def _below(self, item: Any, where: str, plan: _Plan, found: list[Cause]) -> None:
+        if not plan.rows and not plan.below:
+            return
         if self.holds == "list":
-            return [(f"{where}[{index}]", part) for index, part in enumerate(item)]
-        if self.holds == "map":
-            return [(f"{where}[{key}]", part) for key, part in item.items()]
-        return ((where, item),)
+            for index, part in enumerate(item):
+                _walk(part, f"{where}[{index}]", plan, found)
+        elif self.holds == "map":
+            for key, part in item.items():
+                _walk(part, f"{where}[{key}]", plan, found)
+        else:
+            _walk(item, where, plan, found)
+
+
+class _Plan(NamedTuple):
+    """The walk over a definition: its rows in their order, then every other field with a structure of its own."""
+
+    rows: dict[str, _Step]
+    below: dict[str, _Step]
+
+
+def _walk(value: Obj, path: str, plan: _Plan, found: list[Cause]) -> None:
+    for step in plan.rows.values():
+        step.check(value, path, found)
+    if below := plan.below:
+        for name in value:
+            if (step_below := below.get(name)) is not None:
+                step_below.check(value, path, found)
 
 
 def _join(path: str, name: str) -> str:
@@ -216,9 +236,9 @@ def _short(definition: str) -> str:
 
 
 @cache
-def _plan(definition: str) -> tuple[_Step, ...]:
-    """The steps for a definition: its rows in their order, then every field with a structure of its own."""
+def _plan(definition: str) -> _Plan:
     rows, fields = TABLE.get(_short(definition), {}), schema.fields(definition)
-    steps = [_Step(name, row, fields.get(name)) for name, row in rows.items()]
-    below = [_Step(name, (), field) for name, field in fields.items() if name not in rows and "." in field.type]
-    return (*steps, *below)
+    return _Plan(
+        {name: _Step(name, row, fields.get(name)) for name, row in rows.items()},
+        {name: _Step(name, (), field) for name, field in fields.items() if name not in rows and "." in field.type},
+    )

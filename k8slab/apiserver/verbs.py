@@ -176,11 +176,11 @@ class Verbs:
         apply_defaults(obj, kind.definition)
         self._own(owners, old, obj, sent)
         causes = self._prepared(kind, obj, old, subresource)
-        if kind.generation and not subresource and _wish(obj) != _wish(old):
+        if kind.generation and subresource in ("", "ephemeralcontainers") and _wish(obj) != _wish(old):
             obj["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
         if settle(obj, old) is old:  # nothing changed, or only the time at which nobody changed anything
             return old
-        self._refuse(kind, obj, [*causes, *validate(obj, old)])
+        self._refuse(kind, obj, [*causes, *validate(obj, old, subresource)])
         key = Key(namespace, name)
         if is_terminating(obj) and self._may_go(obj):
             return self._store(kind, lambda: self.store.delete(kind.resource, key), obj, dry_run)

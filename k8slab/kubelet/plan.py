@@ -14,8 +14,10 @@ from k8slab.kubelet.view import (
     ERROR_SHOWN,
     POD,
     View,
+    all_containers,
     crash_wait,
     deadline_left,
+    ephemeral_containers,
     init_containers,
     init_failed,
     is_done,
@@ -100,13 +102,13 @@ def grace_of(pod: Obj) -> float:
 
 def _terminate(view: View, plan: Plan) -> None:
     _stop(view, plan, grace_of(view.pod))
-    plan.over = not any(view.running(c["name"]) for c in [*init_containers(view.pod), *main_containers(view.pod)])
+    plan.over = not any(view.running(c["name"]) for c in all_containers(view.pod))
 
 
 def _stop(view: View, plan: Plan, grace: float) -> None:
     """Everything ends: the app containers at once, then the sidecars, last started first (KEP-753)."""
     sidecars = [c for c in init_containers(view.pod) if is_sidecar(c)]
-    first = [*(c for c in init_containers(view.pod) if not is_sidecar(c)), *main_containers(view.pod)]
+    first = [c for c in all_containers(view.pod) if c not in sidecars]
     wave = [c for c in first if view.running(c["name"])]
     if not wave:
         wave = [c for c in reversed(sidecars) if view.running(c["name"])][:1]
@@ -128,6 +130,8 @@ def _keep_running(view: View, plan: Plan) -> None:
     if note is not None and note.retry is not None and (held := note.retry.left(view.since)) > 0:
         plan.look_in(held)
         return
+    for container in ephemeral_containers(view.pod):
+        _start_once(view, plan, container)
     if _initialize(view, plan):
         for container in main_containers(view.pod):
             _keep_one(view, plan, container)
@@ -149,6 +153,12 @@ def _initialize(view: View, plan: Plan) -> bool:
         if not done and not begun:
             return False
     return not init_failed(view)
+
+
+def _start_once(view: View, plan: Plan, container: Obj) -> None:
+    """An ephemeral container starts once the pod has a sandbox, which is made for the others, and only once."""
+    if view.address and view.latest(container["name"]) is None:
+        _keep_one(view, plan, container)
 
 
 def _keep_one(view: View, plan: Plan, container: Obj) -> None:

@@ -133,7 +133,7 @@ async def _exec(command: list[str], target: Target, timeout: float) -> Answer:
                 said += data[: MOST_OUTPUT - len(said)]
             code = await running.wait()
     except TimeoutError:
-        running.kill()
+        running.close()
         return Answer(False, f'command timed out: "{" ".join(command)}" timed out after {timeout:g}s')
     return Answer(code == 0, said.decode(errors="replace"))
 

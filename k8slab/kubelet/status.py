@@ -12,6 +12,7 @@ from k8slab.kubelet.plan import FINISHED
 from k8slab.kubelet.view import (
     View,
     crash_wait,
+    ephemeral_containers,
     init_containers,
     init_failed,
     is_done,
@@ -51,6 +52,8 @@ def pod_status(view: View) -> Obj:
     if init:
         new["initContainerStatuses"] = init
     new["containerStatuses"] = main
+    if ephemeral := [container_status(view, c) | {"ready": False} for c in ephemeral_containers(pod)]:
+        new["ephemeralContainerStatuses"] = ephemeral  # never ready: nobody is served by one
     return new
 
 

@@ -115,6 +115,16 @@ def init_containers(pod: Obj) -> list[Obj]:
     return pod["spec"].get("initContainers") or []
 
 
+def ephemeral_containers(pod: Obj) -> list[Obj]:
+    """Those that came later, to look at the others (`kubectl debug`). They are never restarted."""
+    return pod["spec"].get("ephemeralContainers") or []
+
+
+def all_containers(pod: Obj) -> list[Obj]:
+    """Every container of the pod."""
+    return [*init_containers(pod), *main_containers(pod), *ephemeral_containers(pod)]
+
+
 def is_sidecar(container: Obj) -> bool:
     """Whether an init container stays and is restarted by itself (KEP-753)."""
     return container.get("restartPolicy") == "Always"
@@ -122,6 +132,8 @@ def is_sidecar(container: Obj) -> bool:
 
 def policy_of(pod: Obj, container: Obj) -> str:
     """Always, OnFailure or Never."""
+    if container in ephemeral_containers(pod):
+        return "Never"
     return "Always" if is_sidecar(container) else pod["spec"].get("restartPolicy", "Always")
 
 
@@ -209,7 +221,8 @@ def is_overdue(view: View) -> bool:
 def statuses(pod: Obj) -> list[Obj]:
     """The container statuses the API has."""
     status = pod.get("status") or {}
-    return [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
+    groups = ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses")
+    return [one for group in groups for one in status.get(group) or []]
 
 
 def add_lost(pod: Obj, containers: dict[str, list[ContainerState]]) -> None:

@@ -24,7 +24,7 @@ from k8slab.kubelet.plan import Plan, Stop, decide
 from k8slab.kubelet.probing import Probing
 from k8slab.kubelet.record import Record
 from k8slab.kubelet.status import full_name, pod_status
-from k8slab.kubelet.view import MOUNT_FIRST, MOUNT_MOST, POD, RETRY, View, add_lost, init_containers, main_containers
+from k8slab.kubelet.view import MOUNT_FIRST, MOUNT_MOST, POD, RETRY, View, add_lost, all_containers
 from k8slab.runtime.base import ContainerState, PodConfig, Runtime, RuntimeFailure
 
 log = logging.getLogger(__name__)
@@ -249,7 +249,7 @@ class PodWorkers:
     async def _forget(self, record: Record) -> None:
         """The object has left the API: nothing of the pod may stay, and what still runs is killed."""
         self._records.pop(record.pod["metadata"]["uid"], None)
-        for container in [*init_containers(record.pod), *main_containers(record.pod)]:
+        for container in all_containers(record.pod):
             state = self._view(record).running(container["name"])
             if state is not None and state.id not in record.stopping:
                 said = f"Stopping container {container['name']}"
