@@ -106,11 +106,13 @@ UPDATES: dict[str, Update] = {
     **validation_quota.UPDATES,
     **validation_cluster.UPDATES,
 }
-CREATES: dict[str, Creation] = {**validation_jobs.CREATES, **validation_network.CREATES, **validation_quota.CREATES}
+CREATES: dict[str, Creation] = {
+    **validation_pods.CREATES, **validation_jobs.CREATES, **validation_network.CREATES, **validation_quota.CREATES,
+}  # fmt: skip
 
 
 def validate(obj: Obj, old: Obj | None = None, subresource: str = "") -> list[Cause]:
-    """What is wrong with an object: as a new one, or as a change of `old` through a subresource. Nothing: an empty list.
+    """What is wrong with an object: as a new one, or as a change of `old` (through a subresource). Nothing: empty.
 
     Expects it defaulted, its types right. Parts that did not change are not looked at again. Raises KeyError for a
     kind that is not ours.

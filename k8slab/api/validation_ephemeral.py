@@ -42,6 +42,12 @@ def ephemeral_containers(spec: Obj, path: str) -> Iterable[Cause]:
                     yield forbidden(f"{where}.volumeMounts[{place}].{field}", NEVER)
 
 
+def none_at_first(pod: Obj) -> Iterable[Cause]:
+    """A pod begins without: they come while it runs."""
+    if pod["spec"].get("ephemeralContainers"):
+        yield forbidden("spec.ephemeralContainers", "cannot be set on create")
+
+
 def only_added(pod: Obj, old: Obj) -> Iterable[Cause]:
     """Through `pods/ephemeralcontainers` containers are added, and those there are stay as they are."""
     new = {container.get("name"): container for container in pod["spec"].get("ephemeralContainers") or ()}

@@ -14,6 +14,7 @@ from k8slab.api.causes import duplicate, forbidden, invalid, not_found, required
 from k8slab.api.checks import (
     MAX_INT32,
     REQUIRED,
+    Creation,
     Required,
     Table,
     between,
@@ -28,7 +29,7 @@ from k8slab.api.checks import (
 from k8slab.api.errors import Cause
 from k8slab.api.objects import Obj
 from k8slab.api.validation_containers import host_ports
-from k8slab.api.validation_ephemeral import ephemeral_containers, only_added
+from k8slab.api.validation_ephemeral import ephemeral_containers, none_at_first, only_added
 
 EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 CHANGEABLE = (
@@ -227,6 +228,7 @@ TABLE: Table = {
         "minDomains": (positive,),
     },
 }
+CREATES: dict[str, Creation] = {"core.v1.Pod": none_at_first}
 UPDATES: dict[str, Callable[[Obj, Obj], Iterable[Cause]]] = {
     "core.v1.Pod": _only_images_changed,
     "core.v1.Pod/ephemeralcontainers": only_added,

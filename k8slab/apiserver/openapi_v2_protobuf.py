@@ -13,10 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 MEDIA_TYPE = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
-ASKED = (
-    MEDIA_TYPE,
-    MEDIA_TYPE.replace("v2.v1", "v2@v1"),
-)  # the older name, which is no legal media type, is never sent
+ASKED = (MEDIA_TYPE, MEDIA_TYPE.replace("v2.v1", "v2@v1"))  # the older name is no legal media type: never answered
 
 
 class Row(NamedTuple):
