@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from k8slab.api.objects import Obj, is_pod_ready, is_terminating
 from k8slab.clock import Clock
-from k8slab.controllers.daemon_pods import ByNode, has_ended, is_of, is_up, place
+from k8slab.controllers.daemon_pods import ByNode, has_ended, is_of, is_up, places
 
 
 @dataclass
@@ -28,8 +28,8 @@ class Plan:
 def keep(ds: Obj, nodes: list[Obj], pods: ByNode, hash_: str, clock: Clock) -> Plan:
     """What makes every node have the pod it should, whatever its version."""
     plan = Plan()
-    for node in nodes:
-        name, (wanted, kept) = node["metadata"]["name"], place(ds, node)
+    known = places(ds, nodes)
+    for name, (wanted, kept) in known.items():
         here = pods.get(name, [])
         staying = [pod for pod in here if not is_terminating(pod)]
         if wanted and not here:
@@ -45,7 +45,6 @@ def keep(ds: Obj, nodes: list[Obj], pods: ByNode, hash_: str, clock: Clock) -> P
                 plan.create.append(name)  # with surge, one that is going does not hold its successor up
             else:
                 plan.delete += _surplus(ds, running, hash_, clock)
-    known = {node["metadata"]["name"] for node in nodes}
     for name, there in pods.items():
         if name not in known:  # nobody will ever place these
             plan.delete += [pod for pod in there if not pod["spec"].get("nodeName") and not is_terminating(pod)]
@@ -81,7 +80,7 @@ def _scaled(value: int | str, total: int) -> int:
 
 def roll(ds: Obj, nodes: Iterable[Obj], pods: ByNode, hash_: str, clock: Clock) -> Plan:
     """What brings the new version forward, within the limits."""
-    wanted = [node["metadata"]["name"] for node in nodes if place(ds, node).wanted]
+    wanted = [name for name, place in places(ds, nodes).items() if place.wanted]
     everywhere = {**pods, **{name: pods.get(name, []) for name in wanted}}
     surge, unavailable = limits(ds, len(wanted))
     if surge:

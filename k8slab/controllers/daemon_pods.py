@@ -38,12 +38,16 @@ class Place(NamedTuple):
     kept: bool  # a pod that is there may stay
 
 
-def place(ds: Obj, node: Obj) -> Place:
-    """Whether the node's name, labels and taints let the DaemonSet's pods be there."""
+def places(ds: Obj, nodes: Iterable[Obj]) -> dict[str, Place]:
+    """What each node, by its name, means to the DaemonSet: its name, labels and taints decide."""
     spec = ds["spec"]["template"]["spec"]
+    bears = tolerations(spec)
+    return {node["metadata"]["name"]: _place(spec, bears, node) for node in nodes}
+
+
+def _place(spec: Obj, bears: list[Obj], node: Obj) -> Place:
     if spec.get("nodeName", node["metadata"]["name"]) != node["metadata"]["name"] or not _selects(spec, node):
         return Place(False, False)
-    bears = tolerations(spec)
     taints = [taint for taint in (node.get("spec") or {}).get("taints") or [] if taint["effect"] != "PreferNoSchedule"]
     refused = [taint for taint in taints if not any(tolerates(toleration, taint) for toleration in bears)]
     return Place(not refused, not any(taint["effect"] == "NoExecute" for taint in refused))
@@ -148,9 +152,8 @@ class Counts(NamedTuple):
 def status_of(ds: Obj, nodes: Iterable[Obj], pods: ByNode, hash_: str, collisions: int, clock: Clock) -> Obj:
     """The status; on each node its first pod counts."""
     total = Counts()
-    for node in nodes:
-        first = next(iter(pods.get(node["metadata"]["name"], [])), None)
-        wanted = place(ds, node).wanted
+    for name, (wanted, _) in places(ds, nodes).items():
+        first = next(iter(pods.get(name, [])), None)
         one = Counts(desired=wanted, misscheduled=bool(first and not wanted))
         if first and wanted:
             up, ready = is_up(ds, first, clock), is_pod_ready(first)

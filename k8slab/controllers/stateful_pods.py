@@ -84,7 +84,12 @@ def marked(set_: Obj, pod: Obj, revision: str = "") -> Obj:
 
 def is_itself(set_: Obj, pod: Obj) -> bool:
     """Whether it carries its own name and number, and the claims of its number."""
-    return marked(set_, pod) == pod
+    ordinal, name, labels = ordinal_of(pod), pod["metadata"]["name"], labels_of(pod)
+    if labels.get(POD_NAME) != name or labels.get(POD_INDEX) != str(ordinal):
+        return False
+    volumes = {volume["name"]: volume.get("persistentVolumeClaim") or {} for volume in pod["spec"].get("volumes") or []}
+    claims = [claim["metadata"]["name"] for claim in set_["spec"].get("volumeClaimTemplates") or []]
+    return all(volumes.get(claim, {}).get("claimName") == claim_name(set_, claim, ordinal) for claim in claims)
 
 
 # Claims

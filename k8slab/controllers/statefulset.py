@@ -6,6 +6,7 @@ template are kept by `history.py`. Here it is carried out, in the order of Kuber
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 
 from k8slab.api.errors import AlreadyExists, ApiError, NotFound
@@ -14,6 +15,7 @@ from k8slab.controllers import history
 from k8slab.controllers.base import Controller, Wakes, is_namespace_ending, itself
 from k8slab.controllers.history import History
 from k8slab.controllers.ownership import claim, of_owned
+from k8slab.controllers.podcontrol import BATCH
 from k8slab.controllers.pods import next_available
 from k8slab.controllers.stateful_plan import Step, Versions, ordinals, plan, status_of
 from k8slab.controllers.stateful_pods import (
@@ -51,7 +53,9 @@ class StatefulSetController(Controller[Key]):
         versions = self._versions(set_, past)
         failure: ApiError | None = None
         replaced, stale = 0, False
-        for step in plan(set_, pods, versions, self.clock):
+        for taken, step in enumerate(plan(set_, pods, versions, self.clock), 1):
+            if taken % BATCH == 0:
+                await asyncio.sleep(0)
             try:
                 stale |= not self._do(set_, step, past)
             except ApiError as error:

@@ -7,7 +7,7 @@ import pytest
 from k8slab.api.objects import Obj, copy, labels_of
 from k8slab.clock import VirtualClock
 from k8slab.controllers import daemon_plan
-from k8slab.controllers.daemon_pods import Place, by_node, new_pod, node_of, place, status_of, tolerations
+from k8slab.controllers.daemon_pods import Place, by_node, new_pod, node_of, places, status_of, tolerations
 from k8slab.controllers.daemonset import DaemonSetController
 from tests.controllers.world import Cluster, FakeKubelet, daemon_set, names, node, pod, template
 
@@ -52,7 +52,7 @@ NODE_2 = {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [
     ],
 )  # fmt: skip
 def test_place(ds: Obj, on: Obj, expected: tuple[bool, bool]) -> None:
-    assert place(ds, on) == Place(*expected)
+    assert places(ds, [on]) == {on["metadata"]["name"]: Place(*expected)}
 
 
 def test_a_pod_is_pinned_to_its_node_and_bears_its_troubles() -> None:
@@ -190,7 +190,7 @@ def status(cluster: Cluster) -> Obj:
     return found
 
 
-def places(cluster: Cluster) -> list[str]:
+def inhabited(cluster: Cluster) -> list[str]:
     return sorted(p["spec"]["nodeName"] for p in cluster.all("Pod"))
 
 
@@ -201,7 +201,7 @@ async def change(cluster: Cluster, **spec: Any) -> None:
 
 async def test_one_pod_a_node_also_on_the_next_one(cluster: Cluster) -> None:
     await start(cluster)
-    assert places(cluster) == ["node-1", "node-2", "node-3"]
+    assert inhabited(cluster) == ["node-1", "node-2", "node-3"]
     assert status(cluster) == {
         "currentNumberScheduled": 3, "numberMisscheduled": 0, "desiredNumberScheduled": 3, "numberReady": 3,
         "observedGeneration": 1, "updatedNumberScheduled": 3, "numberAvailable": 3,
@@ -212,10 +212,10 @@ async def test_one_pod_a_node_also_on_the_next_one(cluster: Cluster) -> None:
     assert {labels_of(p)["controller-revision-hash"] for p in cluster.all("Pod")} == {hash_}
     cluster.client.create(node("node-4"))
     await cluster.settle()
-    assert places(cluster) == ["node-1", "node-2", "node-3", "node-4"]
+    assert inhabited(cluster) == ["node-1", "node-2", "node-3", "node-4"]
     cluster.client.patch("Node", "node-4", "", {"spec": {"taints": [SICK]}})
     await cluster.settle()
-    assert places(cluster) == ["node-1", "node-2", "node-3"]
+    assert inhabited(cluster) == ["node-1", "node-2", "node-3"]
 
 
 async def test_an_update_takes_one_node_after_the_other_and_back_without_restarts(cluster: Cluster) -> None:
@@ -267,6 +267,6 @@ async def test_failed_pods_are_replaced_ever_more_slowly(cluster: Cluster) -> No
         moments.append(cluster.clock.time() - begun)
         assert moments[-1] == pytest.approx(wait, abs=0.6)
         await cluster.settle()
-    assert places(cluster) == ["node-1"]
+    assert inhabited(cluster) == ["node-1"]
     said = cluster.events()
     assert any(line.startswith("Warning FailedDaemonPod Found failed daemon pod default/agent-") for line in said)

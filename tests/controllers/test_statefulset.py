@@ -287,6 +287,23 @@ async def test_every_pod_has_its_claim_and_finds_it_again(cluster: Cluster) -> N
     )
 
 
+async def test_a_claim_that_is_still_going_is_waited_for(cluster: Cluster) -> None:
+    cluster.run(GarbageCollector(cluster.client, cluster.clock, ["StatefulSet", "Pod", "PersistentVolumeClaim"]))
+    policy = {"whenScaled": "Delete", "whenDeleted": "Retain"}
+    await start(cluster, replicas=2, volumeClaimTemplates=[CLAIM], persistentVolumeClaimRetentionPolicy=policy)
+    hold = {"metadata": {"finalizers": ["kubernetes.io/pvc-protection"]}}
+    cluster.client.patch("PersistentVolumeClaim", "data-db-1", "default", hold)
+    old = cluster.client.get("PersistentVolumeClaim", "data-db-1", "default")["metadata"]["uid"]
+    await change(cluster, replicas=1)
+    await change(cluster, replicas=2)
+    await cluster.advance(5)
+    assert names(cluster.all("Pod")) == ["db-0"]
+    cluster.client.patch("PersistentVolumeClaim", "data-db-1", "default", {"metadata": {"finalizers": None}})
+    await cluster.advance(5)
+    assert names(cluster.all("Pod")) == ["db-0", "db-1"]
+    assert cluster.client.get("PersistentVolumeClaim", "data-db-1", "default")["metadata"]["uid"] != old
+
+
 @pytest.mark.parametrize(
     ("scaled", "deleted", "at_rest", "after_scaling", "after_deletion"),
     [
