@@ -33,7 +33,7 @@ from k8slab.apiserver.serve import HttpServer, listen
 from k8slab.apiserver.verbs import Verbs
 from k8slab.client.events import Recorder
 from k8slab.client.local import LocalClient
-from k8slab.clock import Clock
+from k8slab.clock import Clock, to_timestamp
 from k8slab.controllers.deployment import DeploymentController
 from k8slab.controllers.disruption import DisruptionController, StaleDisruptionController
 from k8slab.controllers.endpoints import EndpointsController, EndpointSliceController
@@ -113,7 +113,9 @@ class LabServer:
         write_private(self.folder.kubeconfig, pki.kubeconfig(self.settings.context, self.port, made))
         self._open_store()
         await self._start_parts()
-        api = app.build(self.verbs, made.token, self, [*private.routes(self)], metrics.Objects(self.meter))
+        api = app.build(
+            self.verbs, made.token, self, [*private.routes(self)], metrics.Objects(self.meter, to_timestamp)
+        )
         self.http = HttpServer(api, listener, made.certificate, made.key, self.clock)
         await self.http.start()
         self._undo.push_async_callback(self.http.stop)
