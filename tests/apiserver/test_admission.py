@@ -41,9 +41,9 @@ def test_a_class_gives_its_number_to_the_pod(verbs):
 
 def test_without_a_class_the_default_one_counts(verbs):
     assert pod(verbs)["spec"]["priority"] == 0
-    make(verbs, "PriorityClass", "usual", value=3, globalDefault=True)
+    make(verbs, "PriorityClass", "ours", value=3, globalDefault=True)
     spec = pod(verbs, "q")["spec"]
-    assert (spec["priority"], spec["priorityClassName"]) == (3, "usual")
+    assert (spec["priority"], spec["priorityClassName"]) == (3, "ours")
     assert refused(make, verbs, "PriorityClass", "other", value=1, globalDefault=True) == (
         'priorityclasses.scheduling.k8s.io "other" is forbidden: PriorityClass usual is already marked as default. '
         "Only one default can exist"
@@ -131,16 +131,34 @@ def storage_class(verbs, name, default="true"):
 
 def test_a_claim_without_a_class_gets_the_default_one(verbs):
     storage_class(verbs, "slow", "false")
-    storage_class(verbs, "standard")
+    storage_class(verbs, "ours")
     made = claim(verbs)
-    assert made["spec"]["storageClassName"] == "standard"
+    assert made["spec"]["storageClassName"] == "ours"
     assert made["metadata"]["finalizers"] == ["kubernetes.io/pvc-protection"]
     assert made["status"] == {"phase": "Pending"}
 
 
 def test_a_claim_may_refuse_a_class(verbs):
-    storage_class(verbs, "standard")
+    storage_class(verbs, "ours")
     assert claim(verbs, storageClassName="")["spec"]["storageClassName"] == ""
+
+
+def test_a_claim_grows_only_where_its_class_lets_it(verbs):
+    storage_class(verbs, "ours")
+    claim(verbs)
+    kind = KINDS["PersistentVolumeClaim"]
+
+    def grow(obj):
+        return {**obj, "spec": {**obj["spec"], "resources": {"requests": {"storage": "2Gi"}}}}
+
+    bind = lambda obj: {**obj, "status": {"phase": "Bound"}}
+    verbs.update(kind, "c", "default", bind, subresource="status")
+    assert refused(verbs.update, kind, "c", "default", grow) == (
+        'persistentvolumeclaims "c" is forbidden: only dynamically provisioned pvc can be resized and the storageclass '
+        "that provisions the pvc must support resize"
+    )
+    verbs.update(KINDS["StorageClass"], "ours", "", lambda obj: {**obj, "allowVolumeExpansion": True})
+    assert verbs.update(kind, "c", "default", grow)["spec"]["resources"]["requests"]["storage"] == "2Gi"
 
 
 # ---- quotas ---------------------------------------------------------------------------------------------------------
