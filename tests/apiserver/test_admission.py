@@ -41,9 +41,9 @@ def test_a_class_gives_its_number_to_the_pod(verbs):
 
 def test_without_a_class_the_default_one_counts(verbs):
     assert pod(verbs)["spec"]["priority"] == 0
-    make(verbs, "PriorityClass", "ours", value=3, globalDefault=True)
+    make(verbs, "PriorityClass", "usual", value=3, globalDefault=True)
     spec = pod(verbs, "q")["spec"]
-    assert (spec["priority"], spec["priorityClassName"]) == (3, "ours")
+    assert (spec["priority"], spec["priorityClassName"]) == (3, "usual")
     assert refused(make, verbs, "PriorityClass", "other", value=1, globalDefault=True) == (
         'priorityclasses.scheduling.k8s.io "other" is forbidden: PriorityClass usual is already marked as default. '
         "Only one default can exist"
