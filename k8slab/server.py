@@ -32,7 +32,7 @@ from k8slab.apiserver.serve import HttpServer, listen
 from k8slab.apiserver.verbs import Verbs
 from k8slab.client.events import Recorder
 from k8slab.client.local import LocalClient
-from k8slab.clock import Clock
+from k8slab.clock import Clock, to_timestamp
 from k8slab.controllers.cronjob import CronJobController
 from k8slab.controllers.daemonset import DaemonSetController
 from k8slab.controllers.deployment import DeploymentController
@@ -125,8 +125,8 @@ class LabServer:
         write_private(self.folder.kubeconfig, pki.kubeconfig(self.settings.context, self.port, made))
         self._open_store()
         await self._start_parts()
-        streams = self.kubelets.streams
-        api = app.build(self.verbs, made.token, streams, [*private.routes(self)], metrics.Objects(self.meter))
+        metered = metrics.Objects(self.meter, to_timestamp)
+        api = app.build(self.verbs, made.token, self.kubelets.streams, [*private.routes(self)], metered)
         self.http = HttpServer(api, listener, made.certificate, made.key, self.clock)
         await self.http.start()
         self._undo.push_async_callback(self.http.stop)

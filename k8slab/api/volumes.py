@@ -13,7 +13,7 @@ from k8slab.api.objects import Obj, annotations_of, is_terminating, labels_of
 from k8slab.api.quantities import parse
 from k8slab.api.selectors import from_node_expression, from_object
 
-LOCAL = "k8slab.io/local"  # the provisioner, and the driver of its volumes
+LOCAL = "local.k8slab.io"  # the provisioner, and the driver of its volumes
 BOUND_BY_US, BIND_COMPLETED = "pv.kubernetes.io/bound-by-controller", "pv.kubernetes.io/bind-completed"
 PROVISIONED_BY = "pv.kubernetes.io/provisioned-by"
 PROVISIONER = "volume.kubernetes.io/storage-provisioner"
@@ -33,9 +33,9 @@ def class_of(obj: Obj) -> str:
     return str(annotations_of(obj).get(CLASS_BETA) or obj["spec"].get("storageClassName") or "")
 
 
-def default_class(classes: Iterable[Obj]) -> Obj | None:
-    """The class of claims that name none: of those marked so the youngest."""
-    marked = [c for c in classes if any(annotations_of(c).get(note) == "true" for note in DEFAULT_CLASS)]
+def default_class(classes: Iterable[Obj], notes: Iterable[str] = DEFAULT_CLASS) -> Obj | None:
+    """The class of those that name none: of the classes with one of these notes, the youngest."""
+    marked = [c for c in classes if any(annotations_of(c).get(note) == "true" for note in notes)]
     marked.sort(key=lambda c: str(c["metadata"]["name"]))
     return max(marked, key=lambda c: str(c["metadata"]["creationTimestamp"]), default=None)
 

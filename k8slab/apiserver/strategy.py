@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from k8slab.api.causes import forbidden
 from k8slab.api.errors import Cause
 from k8slab.api.objects import Obj
 from k8slab.api.quantities import parse

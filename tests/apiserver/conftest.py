@@ -33,7 +33,7 @@ DEPLOYMENT = {
 class NoNodes:
     """Streams of a cluster whose nodes are all off."""
 
-    async def logs(self, namespace, pod, container, query):
+    async def logs(self, pod, container, options):
         async def lines():
             yield b"one\n"
             yield b"two\n"

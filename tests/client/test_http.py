@@ -33,7 +33,10 @@ class Seen:
 
     def __call__(self, snapshot):
         with self._told:
-            self.now, self.calls = snapshot, self.calls + 1
+            own = {
+                "ConfigMap": [o for o in snapshot.get("ConfigMap", []) if o["metadata"]["name"] != "kube-root-ca.crt"]
+            }
+            self.now, self.calls = {**snapshot, **(own if "ConfigMap" in snapshot else {})}, self.calls + 1
             self._told.notify_all()
 
     def until(self, holds):

@@ -35,7 +35,7 @@ def volume(name: str = "pv-1", size: str = "1Gi", class_: str = "", **spec: Any)
     }  # fmt: skip
 
 
-def storage_class(name: str = "standard", provisioner: str = "k8slab.io/local", **fields: Any) -> Obj:
+def storage_class(name: str = "standard", provisioner: str = "local.k8slab.io", **fields: Any) -> Obj:
     return {
         "apiVersion": "storage.k8s.io/v1",
         "kind": "StorageClass",

@@ -107,13 +107,13 @@ async def test_made_for_the_claim_and_removed_with_it(world: World) -> None:
     name = f"pvc-{world.claim()['metadata']['uid']}"
     assert world.phases() == {name: "Bound", "data": "Bound"}
     made = world.volume(name)
-    assert made["spec"]["csi"] == {"driver": "k8slab.io/local", "volumeHandle": name}
+    assert made["spec"]["csi"] == {"driver": "local.k8slab.io", "volumeHandle": name}
     assert made["spec"]["persistentVolumeReclaimPolicy"] == "Delete"
-    assert annotations_of(made) == {"pv.kubernetes.io/provisioned-by": "k8slab.io/local"}
-    assert annotations_of(world.claim())["volume.kubernetes.io/storage-provisioner"] == "k8slab.io/local"
+    assert annotations_of(made) == {"pv.kubernetes.io/provisioned-by": "local.k8slab.io"}
+    assert annotations_of(world.claim())["volume.kubernetes.io/storage-provisioner"] == "local.k8slab.io"
     assert world.cluster.events() == [
         "Normal ExternalProvisioning Waiting for a volume to be created either by the external provisioner "
-        "'k8slab.io/local' or manually by the system administrator. If volume creation is delayed, please verify that "
+        "'local.k8slab.io' or manually by the system administrator. If volume creation is delayed, please verify that "
         "the provisioner is running and correctly registered.",
         'Normal Provisioning External provisioner is provisioning volume for claim "default/data"',
         f"Normal ProvisioningSucceeded Successfully provisioned volume {name}",

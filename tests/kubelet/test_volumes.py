@@ -20,7 +20,7 @@ def claim(volume: str) -> Obj:
     return {"metadata": {"annotations": notes}, "spec": {"volumeName": volume}, "status": {"phase": "Bound"}}
 
 
-CSI = {"driver": "k8slab.io/local", "volumeHandle": "pvc-1"}
+CSI = {"driver": "local.k8slab.io", "volumeHandle": "pvc-1"}
 STORED: dict[tuple[str, str], Obj] = {
     ("ConfigMap", "look"): {"kind": "ConfigMap", "data": {"color": "teal", "size": "big"}},
     ("Secret", "db"): {"kind": "Secret", "data": {"password": b64encode(b"s3cret").decode()}},
