@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
 import msgspec
@@ -124,10 +124,7 @@ async def serve(wire: Wire, options: ExecOptions, start: Callable[[], Awaitable[
     except ApiError as error:
         await wire.end(error.status())
         return
-    talking = [
-        asyncio.ensure_future(_listen(wire, process, options)),
-        asyncio.ensure_future(_tell(wire, process, options)),
-    ]
+    talking = [asyncio.create_task(_listen(wire, process, options)), asyncio.create_task(_tell(wire, process, options))]
     try:
         await asyncio.wait(talking, return_when=asyncio.FIRST_COMPLETED)
         if talking[1].done() and not talking[1].exception():
@@ -135,9 +132,17 @@ async def serve(wire: Wire, options: ExecOptions, start: Callable[[], Awaitable[
             await wire.end(exit_status(code, options.command) if exits else SUCCESS)
     finally:
         process.close()
-        for task in talking:
-            task.cancel()
-        await asyncio.gather(*talking, return_exceptions=True)
+        await stop(talking)
+
+
+async def stop(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """End tasks that belong to a client who has gone; how they ended interests nobody."""
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)
+    for task in tasks:
+        _ = task.cancelled() or task.exception()
 
 
 async def _tell(wire: Wire, process: Process, options: ExecOptions) -> None:

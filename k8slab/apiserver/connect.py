@@ -88,13 +88,11 @@ class Connect:
         how = channels.negotiate(socket.scope["subprotocols"], READERS)
         lines = await self._lines(socket)
         await socket.accept(how.name or None)
-        tasks = [asyncio.ensure_future(_gone(socket)), asyncio.ensure_future(_send(socket, how, lines))]
+        tasks = [asyncio.create_task(_gone(socket)), asyncio.create_task(_send(socket, how, lines))]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await channels.stop(tasks)
 
     async def _lines(self, at: Request | WebSocket) -> AsyncIterator[bytes]:
         options = log_options(at.query_params)

@@ -17,7 +17,7 @@ from starlette.websockets import WebSocket
 
 from k8slab.api.errors import ApiError, BadRequest
 from k8slab.apiserver import spdy
-from k8slab.apiserver.channels import PLAIN, V4, Wire, negotiate
+from k8slab.apiserver.channels import PLAIN, V4, Wire, negotiate, stop
 from k8slab.apiserver.spdy import Data, GoAway, Opened, Ping, Reset, SpdyError
 
 TUNNEL = "SPDY/3.1+portforward.k8s.io"
@@ -95,9 +95,7 @@ async def _serve_channels(wire: Wire, ports: Sequence[int], dial: Dial) -> None:
         if forwards.done() and not listening.done():
             await wire.close()
     finally:
-        forwards.cancel()
-        listening.cancel()
-        await asyncio.gather(forwards, listening, return_exceptions=True)
+        await stop([forwards, listening])
 
 
 # ---- SPDY inside the WebSocket --------------------------------------------------------------------------------------
@@ -135,10 +133,7 @@ class Tunnel:
             await self._send(self._session.goaway(self._last))
             await self._socket.close(1002)
         finally:
-            tasks = [pair.task for pair in self._pairs.values() if pair.task]
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await stop([pair.task for pair in self._pairs.values() if pair.task])
 
     async def _hear(self, event: spdy.Event) -> None:
         match event:

@@ -260,12 +260,6 @@ def test_a_table(http):
     assert http.get(DEPLOYMENTS + "/web", headers=TABLE).json()["rows"][0]["object"]["kind"] == "PartialObjectMetadata"
 
 
-def test_a_log_is_passed_on(http):
-    http.post(PODS, json=POD)
-    assert http.get(PODS + "/web/log").text == "one\ntwo\n"
-    assert refused(http.get(PODS + "/nobody/log"), 404, "NotFound") == 'pods "nobody" not found'
-
-
 # ---- mistakes --------------------------------------------------------------------------------------------------------
 
 

@@ -8,7 +8,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from k8slab.apiserver import app
-from tests.apiserver.conftest import DEPLOYMENT, POD, TOKEN, NoNodes
+from tests.apiserver.conftest import DEPLOYMENT, POD, TOKEN, FakeNodes
 
 DEFAULT = "/api/v1/namespaces/default"
 HPA1 = "/apis/autoscaling/v1/namespaces/default/horizontalpodautoscalers"
@@ -187,7 +187,7 @@ def test_without_a_measurer_there_are_no_numbers(http):
 
 
 def test_what_is_measured_is_shown(verbs):
-    client = TestClient(app.build(verbs, TOKEN, NoNodes(), metrics=Measured()))
+    client = TestClient(app.build(verbs, TOKEN, FakeNodes(), metrics=Measured()))
     client.headers["Authorization"] = f"Bearer {TOKEN}"
     assert [o["usage"]["cpu"] for o in client.get(NODES).json()["items"]] == ["250m"]
     assert client.get(f"{NODES}/node-1").json()["kind"] == "NodeMetrics"

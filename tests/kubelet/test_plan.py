@@ -55,6 +55,7 @@ def plain(seen: View) -> dict[str, Any]:
 
 
 BOTH = {"containers": [container("web"), container("side")]}
+DEBUGGED: dict[str, Any] = {"ephemeralContainers": [container("dbg")]}
 
 
 @pytest.mark.parametrize(
@@ -79,6 +80,16 @@ BOTH = {"containers": [container("web"), container("side")]}
         (view(state(name="one"), of=pod(initContainers=[container("one")])), {}),
         (view(state(name="one", code=0), of=pod(initContainers=[container("one")])), {"start": [("web", 0)]}),
         (view(state(), of=pod(initContainers=[container("one")])), {}),
+        (view(of=pod(**DEBUGGED), address=""), {"start": [("web", 0)]}),
+        (view(state(), of=pod(**DEBUGGED)), {"start": [("dbg", 0)]}),
+        (view(state(), state(name="dbg"), of=pod(**DEBUGGED)), {}),
+        (view(state(), state(name="dbg", code=1), of=pod(**DEBUGGED)), {}),
+        (view(state(), state(name="dbg"), of=deleted(5, **DEBUGGED)), {"stop": [("web", 5.0), ("dbg", 5.0)]}),
+        (view(state(code=0), state(name="dbg"), of=deleted(**DEBUGGED)), {"stop": [("dbg", 30.0)]}),
+        (
+            view(state(code=0), state(name="dbg"), of=pod(restartPolicy="Never", **DEBUGGED)),
+            {"stop": [("dbg", 30.0)]},
+        ),
     ],
 )
 def test_decisions(seen: View, want: dict[str, Any]) -> None:
@@ -106,10 +117,22 @@ def test_liveness_stops_only_the_container_it_was_about() -> None:
         (view(state(code=143), of=deleted()), "Failed"),
         (view(state(code=0), of=deleted()), "Succeeded"),
         (view(state(name="one", code=1), of=pod(initContainers=[container("one")], restartPolicy="Never")), "Failed"),
+        (view(state(), state(name="dbg", code=1), of=pod(**DEBUGGED)), "Running"),
+        (view(state(code=0), state(name="dbg"), of=pod(restartPolicy="Never", **DEBUGGED)), "Succeeded"),
     ],
 )
 def test_phases(seen: View, phase: str) -> None:
     assert pod_status(seen)["phase"] == phase
+
+
+def test_an_ephemeral_container_has_a_status_of_its_own_and_is_never_ready() -> None:
+    status = pod_status(view(state(), state(name="dbg"), of=pod(**DEBUGGED)))
+    (told,) = status["ephemeralContainerStatuses"]
+    assert (told["name"], told["ready"], [*told["state"]]) == ("dbg", False, ["running"])
+    assert [c["name"] for c in status["containerStatuses"]] == ["web"]
+    assert said(status, "Ready")[0] == "True"
+    ended = pod_status(view(state(), state(name="dbg", code=3), of=pod(**DEBUGGED)))["ephemeralContainerStatuses"]
+    assert ended[0]["state"]["terminated"]["exitCode"] == 3
 
 
 def said(status: Obj, type_: str) -> tuple[str, str, str]:
