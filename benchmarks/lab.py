@@ -106,7 +106,7 @@ def container_start(bench: Bench) -> list[float]:
 
     async def measure() -> list[float]:
         folder = Path(bench.env["K8SLAB_STATE_DIR"]) / "container"
-        folder.mkdir(mode=0o700)
+        folder.mkdir(mode=0o700, parents=True)
         runtime = LocalRuntime(folder, "bench", "127.63.0.0/16")
         await runtime.open()
         await runtime.pull("k8slab/web:v1")

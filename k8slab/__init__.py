@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from k8slab.lab import Lab
     from k8slab.settings import LabError
+    from k8slab.teach.lesson import lesson
 
-__all__ = ["Lab", "LabError", "__version__"]
+__all__ = ["Lab", "LabError", "__version__", "lesson"]
 __version__ = "0.1.0"
 
-_HOMES = {"Lab": "k8slab.lab", "LabError": "k8slab.settings", "lesson": "k8slab.teach"}
+_HOMES = {"Lab": "k8slab.lab", "LabError": "k8slab.settings", "lesson": "k8slab.teach.lesson"}
 
 
 def __getattr__(name: str) -> Any:
@@ -25,4 +26,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, *_HOMES])
+    return sorted(__all__)

@@ -13,6 +13,7 @@ import os
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -67,14 +68,13 @@ def stop(settings: Settings) -> bool:
     if not folder.path.exists():
         return False
     folder.check()
-    with _turn(folder), contextlib.suppress(FileNotFoundError):  # the server takes the folder along
-        lock = _take(folder)
-        if lock is None:
-            lock = _end_server(folder)
+    with _turn(folder):
+        _forget_in_kubectl(folder)
+        lock = _end_server(folder)
         try:
-            if folder.lab.exists():  # whatever a server that was killed could not take along
-                _sweep(settings, lock)
-            shutil.rmtree(folder.path)
+            if folder.runtime.is_dir():  # whatever a server that was killed could not take along
+                _sweep(_as_kept(settings, {}), lock)
+            shutil.rmtree(folder.path, ignore_errors=not folder.path.exists())  # the server takes it along, too
         finally:
             os.close(lock)
     with contextlib.suppress(OSError):
@@ -130,10 +130,20 @@ def _take_or_answer(folder: StateFolder) -> int | None:
         lock = _take(folder.make())
         if lock is not None:
             return lock
-        if folder.server.exists():
+        if _listens(folder):
             return None
         threading.Event().wait(TICK)
     return None
+
+
+def _listens(folder: StateFolder) -> bool:
+    """Whether the server is ready, and not one that is just being killed."""
+    try:
+        port = int(json.loads(folder.server.read_bytes())["server"].rpartition(":")[2])
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _told(folder: StateFolder) -> dict[str, Any]:
@@ -181,7 +191,7 @@ def _spawn(settings: Settings, folder: StateFolder, lock: int) -> dict[str, Any]
     if "error" in answer:
         raise LabError(answer["error"])
     if not answer:
-        raise LabError(f"The lab did not start. The end of {folder.log} says why:\n{_tail(folder.log)}")
+        raise LabError(f"The lab did not start: {_last(folder.log)} The whole story is in {folder.log}.")
     return answer
 
 
@@ -218,18 +228,29 @@ def _hear(fd: int, seconds: float) -> dict[str, Any]:
 
 
 def _end_server(folder: StateFolder) -> int:
-    """Ask the server to take the lab down, insist, and return its lock."""
-    pid = int(folder.lock.read_text() or 0)
-    for number in (signal.SIGUSR1, signal.SIGKILL):
+    """Ask the server, if there is one, to take the lab down; insist; return its lock, which says that it has gone."""
+    lock = os.open(folder.lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    pid = 0
+    for number in (0, signal.SIGUSR1, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             if pid:
                 os.kill(pid, number)
-        for _ in range(int(STOP_SECONDS / TICK)):
-            lock = _take(folder)
-            if lock is not None:
+        for _ in range(int(STOP_SECONDS / TICK) if pid else 1):
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return lock
             threading.Event().wait(TICK)
+        pid = int(folder.lock.read_text() or 0)
+    os.close(lock)
     raise LabError(f"The server of lab {folder.path.name!r} (process {pid}) cannot be stopped. Is it yours?")
+
+
+def _forget_in_kubectl(folder: StateFolder) -> None:
+    """kubectl keeps what it found at an address for hours: the next lab there may be another."""
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        port = int(json.loads(folder.lab.read_bytes())["port"])
+        cache = Path(os.environ.get("KUBECACHEDIR") or Path.home() / ".kube" / "cache")
+        shutil.rmtree(cache / "discovery" / f"127.0.0.1_{port}")
 
 
 def _sweep(settings: Settings, lock: int) -> None:
@@ -237,10 +258,12 @@ def _sweep(settings: Settings, lock: int) -> None:
     folder = settings.folder
     process = _server(settings, folder, ["--lock", str(lock), "--sweep"], (lock,))
     if process.wait() != 0:
-        raise LabError(f"Not all of the lab could be removed. The end of {folder.log} says why:\n{_tail(folder.log)}")
+        raise LabError(f"Not all of the lab could be removed: {_last(folder.log)} The whole story is in {folder.log}.")
 
 
-def _tail(path: Path, lines: int = 8) -> str:
+def _last(log: Path) -> str:
+    """The log's last line: of a traceback, the one that says what went wrong."""
     with contextlib.suppress(OSError):
-        return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
-    return "(there is no log)"
+        lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+        return lines[-1].rstrip(".") + "." if lines else "it said nothing."
+    return "it said nothing."

@@ -6,6 +6,7 @@ four times as long as everything here: a pod should answer as soon as it runs.
 
 import json
 import os
+import select
 import signal
 import socketserver
 import sys
@@ -28,7 +29,7 @@ ME = {
 FAULT = os.environ.get("FAULT", "")  # "errors": every answer is a 500, and it is never ready; "crash": it soon ends
 ready = FAULT != "errors"
 served = 0
-busy = 0  # requests being answered
+busy = 0  # connections that wait for an answer
 stopping = threading.Event()
 counting = threading.Lock()
 
@@ -114,27 +115,31 @@ class Connection(socketserver.StreamRequestHandler):
 
     def handle(self):
         try:
-            while not stopping.is_set() and self.one_request():
-                pass
-        except (OSError, ValueError, UnicodeDecodeError):
+            line = self.rfile.readline(8192)
+            while line and self.one_request(line):
+                line = self.next_line()
+        except (OSError, ValueError):
             return  # it went away, or does not speak HTTP
+        finally:
+            count(-1)
 
-    def one_request(self):
-        global busy, served
-        method, target, protocol = self.rfile.readline(8192).decode("latin-1").split() or ("", "", "")
+    def next_line(self):
+        count(-1)  # a client that only keeps the line open does not keep us from stopping
+        try:
+            return self.rfile.readline(8192)
+        finally:
+            count(+1)
+
+    def one_request(self, line):
+        global served
+        method, target, protocol = line.decode("latin-1").split()
         headers = {}
         while line := self.rfile.readline(8192).strip():
             name, _, value = line.decode("latin-1").partition(":")
             headers[name.lower()] = value.strip()
         self.rfile.read(min(int(headers.get("content-length", 0)), 1 << 20))  # a body is taken, and not used
-        with counting:
-            busy += 1
-            served += 1
-        try:
-            return self.answer(method, target, headers, protocol == "HTTP/1.1")
-        finally:
-            with counting:
-                busy -= 1
+        served += 1
+        return self.answer(method, target, headers, protocol == "HTTP/1.1")
 
     def answer(self, method, target, headers, keep):
         began = time.monotonic()
@@ -165,28 +170,46 @@ class Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
     request_queue_size = 128
 
+    def process_request(self, request, client_address):
+        count(+1)
+        super().process_request(request, client_address)
+
+
+def count(change):
+    global busy
+    with counting:
+        busy += change
+
 
 def main():
     address = os.environ.get("POD_IP", ""), int(os.environ.get("PORT", "8080"))
     server = Server(address, Connection)
-
-    def stop(number, frame):
-        stopping.set()
-        threading.Thread(target=server.shutdown).start()
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
+    woken = waking_signals()
     print(f"web {ME['version']} on {NAME} answers at {address[0] or '*'}:{address[1]}", flush=True)
     if FAULT == "errors":
         print("error: the price list is missing: every answer will be a 500", file=sys.stderr, flush=True)
     if FAULT == "crash":
         threading.Timer(1, lambda: (print("fatal: out of luck", file=sys.stderr, flush=True), os._exit(1))).start()
-    server.serve_forever(poll_interval=0.05)
+    while not stopping.is_set():
+        if server in select.select([server, woken], [], [])[0]:
+            server.handle_request()
+    while select.select([server], [], [], 0)[0]:  # those that had called before we stopped
+        server.handle_request()
     server.server_close()
     deadline = time.monotonic() + 25
-    while busy and time.monotonic() < deadline:  # those that are being answered are answered to their end
+    while busy and time.monotonic() < deadline:  # what has begun is brought to its end
         time.sleep(0.01)
     print("stopped", flush=True)
+
+
+def waking_signals():
+    """SIGTERM and SIGINT set `stopping`; and a file descriptor to wait on, so that nobody has to look now and then."""
+    woken, waking = os.pipe()
+    os.set_blocking(waking, False)
+    signal.set_wakeup_fd(waking)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    return woken
 
 
 main()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from k8slab.api import names
-from k8slab.api.causes import NOT_NEGATIVE, duplicate, invalid, required, too_long, unsupported
+from k8slab.api.causes import NOT_NEGATIVE, duplicate, forbidden, invalid, required, too_long, unsupported
 from k8slab.api.errors import Cause
 from k8slab.api.objects import Obj
 
@@ -164,7 +164,7 @@ def requirement(value: Any, path: str) -> Iterable[Cause]:
             yield required(f"{path}.values", "must be specified when `operator` is 'In' or 'NotIn'")
     elif operator in ("Exists", "DoesNotExist"):
         if values:
-            yield _no_values(path)
+            yield forbidden(f"{path}.values", "may not be specified when `operator` is 'Exists' or 'DoesNotExist'")
     else:
         yield invalid(f"{path}.operator", operator or "", "not a valid selector operator")
     yield from named(names.label_key)(value.get("key", ""), f"{path}.key")
@@ -180,11 +180,6 @@ def node_requirement(value: Any, path: str) -> Iterable[Cause]:
     if len(value.get("values") or ()) != 1:
         yield required(f"{path}.values", "must be specified single value when `operator` is 'Lt' or 'Gt'")
     yield from named(names.label_key)(value.get("key", ""), f"{path}.key")
-
-
-def _no_values(path: str) -> Cause:
-    detail = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
-    return Cause("FieldValueForbidden", f"Forbidden: {detail}", f"{path}.values")
 
 
 def relative_path(value: Any, path: str) -> Iterable[Cause]:
@@ -204,4 +199,4 @@ def only_one(value: Obj, path: str, sources: Iterable[str], detail: str) -> Iter
     """Of these fields only one may be set."""
     given = [source for source in sources if value.get(source) is not None]
     for extra in given[1:]:
-        yield Cause("FieldValueForbidden", f"Forbidden: {detail}", f"{path}.{extra}")
+        yield forbidden(f"{path}.{extra}", detail)

@@ -82,7 +82,7 @@ class Nothing(LabelSelector):
         return False
 
 
-EVERYTHING, NOTHING = LabelSelector(), Nothing()
+NOTHING = Nothing()
 
 
 @lru_cache(maxsize=512)
@@ -236,10 +236,6 @@ class FieldSelector:
     def names(self) -> list[str]:
         """The fields it speaks of."""
         return [field for field, _, _ in self.terms]
-
-    def exactly(self, field: str) -> str | None:
-        """The value this field must have, if the selector demands one."""
-        return next((value for name, equal, value in self.terms if name == field and equal), None)
 
     def __str__(self) -> str:
         return ",".join(f"{field}{'=' if equal else '!='}{_escape(value)}" for field, equal, value in self.terms)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from k8slab.api import (
     names,
@@ -120,15 +120,16 @@ def validate(obj: Obj, old: Obj | None = None) -> list[Cause]:
         raise KeyError(f"{obj['apiVersion']} {obj['kind']}")
     found: list[Cause] = []
     found.extend(_identity(obj["metadata"], kind) if old is None else _identity_kept(obj["metadata"], old["metadata"]))
-    for step in _plan(kind.definition):
-        if step.name == "status" or (old is not None and step.name and obj.get(step.name) == old.get(step.name)):
-            continue
-        step.check(obj, "", found)
-    name = _short(kind.definition)
-    if old is not None and name in UPDATES:
-        found.extend(UPDATES[name](obj, old))
-    elif old is None and name in CREATES:
-        found.extend(CREATES[name](obj))
+    plan = _plan(kind.definition)
+    same = {name for name, value in obj.items() if old is not None and value == old.get(name)}
+    for name, step in [*plan.rows.items(), *plan.below.items()]:
+        if name != "status" and name not in same:
+            step.check(obj, "", found)
+    short = _short(kind.definition)
+    if old is not None and short in UPDATES:
+        found.extend(UPDATES[short](obj, old))
+    elif old is None and short in CREATES:
+        found.extend(CREATES[short](obj))
     return found
 
 
@@ -193,17 +194,36 @@ class _Step:
         where = _join(path, self.name)
         for check in self.checks:
             found.extend(check(item, where))
-        if self.type and (plan := _plan(self.type)):
-            for place, part in self._parts(item, where):
-                for step in plan:
-                    step.check(part, place, found)
+        if self.type:
+            self._below(item, where, _plan(self.type), found)
 
-    def _parts(self, item: Any, where: str) -> Iterable[tuple[str, Obj]]:
+    def _below(self, item: Any, where: str, plan: _Plan, found: list[Cause]) -> None:
+        if not plan.rows and not plan.below:
+            return
         if self.holds == "list":
-            return [(f"{where}[{index}]", part) for index, part in enumerate(item)]
-        if self.holds == "map":
-            return [(f"{where}[{key}]", part) for key, part in item.items()]
-        return ((where, item),)
+            for index, part in enumerate(item):
+                _walk(part, f"{where}[{index}]", plan, found)
+        elif self.holds == "map":
+            for key, part in item.items():
+                _walk(part, f"{where}[{key}]", plan, found)
+        else:
+            _walk(item, where, plan, found)
+
+
+class _Plan(NamedTuple):
+    """The walk over a definition: its rows in their order, then every other field with a structure of its own."""
+
+    rows: dict[str, _Step]
+    below: dict[str, _Step]
+
+
+def _walk(value: Obj, path: str, plan: _Plan, found: list[Cause]) -> None:
+    for step in plan.rows.values():
+        step.check(value, path, found)
+    if below := plan.below:
+        for name in value:
+            if (step_below := below.get(name)) is not None:
+                step_below.check(value, path, found)
 
 
 def _join(path: str, name: str) -> str:
@@ -215,9 +235,9 @@ def _short(definition: str) -> str:
 
 
 @cache
-def _plan(definition: str) -> tuple[_Step, ...]:
-    """The steps for a definition: its rows in their order, then every field with a structure of its own."""
+def _plan(definition: str) -> _Plan:
     rows, fields = TABLE.get(_short(definition), {}), schema.fields(definition)
-    steps = [_Step(name, row, fields.get(name)) for name, row in rows.items()]
-    below = [_Step(name, (), field) for name, field in fields.items() if name not in rows and "." in field.type]
-    return (*steps, *below)
+    return _Plan(
+        {name: _Step(name, row, fields.get(name)) for name, row in rows.items()},
+        {name: _Step(name, (), field) for name, field in fields.items() if name not in rows and "." in field.type},
+    )

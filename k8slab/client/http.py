@@ -21,7 +21,7 @@ from k8slab.client.threeway import applied, three_way_patch
 from k8slab.settings import LabError
 
 PAGE = 500  # objects a list asks for at a time
-SECONDS = 30.0  # to wait for an answer
+SECONDS, CONNECT_SECONDS = 30.0, 5.0  # to wait for an answer, and for a connection
 CONTENT_TYPES = {
     "json": "application/json-patch+json",
     "merge": "application/merge-patch+json",
@@ -190,7 +190,7 @@ class HttpClient:
             base_url=self.cluster.server,
             verify=self.cluster.ssl_context(),
             headers={"User-Agent": "k8slab", "Accept": "application/json", **self.cluster.headers()},
-            timeout=SECONDS,
+            timeout=httpx.Timeout(SECONDS, connect=CONNECT_SECONDS),
             trust_env=False,  # a proxy for the web is not the way to a lab on this machine
         )
 

@@ -17,7 +17,7 @@ REMEDY = "run the lab where control groups may be written: as root, or by `syste
 
 
 class Cgroups:
-    """The groups of one lab. `parents` maps each limit this machine lets us set to the lab's folder for it."""
+    """The groups of one lab, by a name unique on this machine: `parents` is the folder of each limit we may set."""
 
     def __init__(self, lab: str, roots: Mapping[str, Path] | None = None) -> None:
         self.parents: dict[str, Path] = {}
@@ -42,20 +42,25 @@ class Cgroups:
                 self.missing.setdefault(limit, f"there is no control group to be written: {REMEDY}")
         self.limits = frozenset(LIMITS) & self.parents.keys()
 
-    def make(self, id: str, cpu: float | None, memory: int | None) -> list[str]:
-        """A container's groups, with their limits set (cores, bytes); the folders to join."""
+    def make(self, id: str, cpu: float | None, memory: int | None, pids: bool) -> list[str]:
+        """A container's groups, with their limits set (cores, bytes, whether to count processes); the folders to join.
+
+        None without a limit: to move a process into a group costs some 10 ms, a grace period of the kernel's RCU.
+        """
         made = []
         for limit, parent in self.parents.items():
-            folder = parent / id
-            folder.mkdir(exist_ok=True)
-            for file, value in self._values(limit, cpu, memory):
+            values = list(self._values(limit, cpu, memory, pids))
+            if values:
+                folder = parent / id
+                folder.mkdir(exist_ok=True)
+                made.append(str(folder))
+            for file, value in values:
                 with contextlib.suppress(FileNotFoundError):  # swap accounting may be off
                     (folder / file).write_text(value)
-            made.append(str(folder))
         return list(dict.fromkeys(made))
 
-    def _values(self, limit: str, cpu: float | None, memory: int | None) -> Iterator[tuple[str, str]]:
-        if limit == "pids":
+    def _values(self, limit: str, cpu: float | None, memory: int | None, pids: bool) -> Iterator[tuple[str, str]]:
+        if limit == "pids" and pids:
             yield "pids.max", str(PIDS)
         elif limit == "memory" and memory:
             yield ("memory.max" if self.version == 2 else "memory.limit_in_bytes"), str(memory)
@@ -89,7 +94,7 @@ def candidates() -> Iterator[tuple[str, Path]]:
         if kind == "cgroup2" and "" in own:
             yield from delegating(Path(mount), Path(mount, inside(own[""], root)))
         elif kind == "cgroup":
-            for controller in {"cpu", "memory", "pids", "cpuacct"} & set(options.split(",")) & own.keys():
+            for controller in set(LIMITS) & set(options.split(",")) & own.keys():
                 yield controller, Path(mount, inside(own[controller], root))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import signal
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -167,7 +168,13 @@ class _Reader:
         self.recipe.ports += self.filled(at.rest).split()
 
     def read_stopsignal(self, at: Instruction) -> None:
-        self.recipe.stop_signal = self.filled(at.rest)
+        name = self.filled(at.rest).upper()
+        if name.isdigit() and int(name) in signal.valid_signals():
+            name = signal.Signals(int(name)).name
+        name = name if name.startswith("SIG") else f"SIG{name}"
+        if name not in signal.Signals.__members__:
+            raise at.error(f"{at.rest}: there is no such signal")
+        self.recipe.stop_signal = name
 
     def read_entrypoint(self, at: Instruction) -> None:
         self.recipe.entrypoint, self.recipe.command = command_line(at), None

@@ -21,7 +21,8 @@ from k8slab.runtime.dockerfile import Copy, DockerfileError, Recipe, parse
 
 SYSTEM_BASES = {"scratch", "debian", "ubuntu", "alpine", "busybox", "fedora", "buildpack-deps"}
 PYTHON_HOME = "/opt/python"  # where a container finds the interpreter
-NAME = re.compile(r"(?:[a-zA-Z0-9.-]+(?::\d+)?/)?[a-z0-9]+(?:[._/-]+[a-z0-9]+)*")
+PART = r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*"
+NAME = re.compile(rf"(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?(?::\d+)?/)?{PART}(?:/{PART})*")
 TAG = re.compile(r"\w[\w.-]{0,127}")
 
 

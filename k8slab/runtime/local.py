@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -82,20 +83,25 @@ class LocalRuntime:
     # the lab
 
     async def open(self) -> None:
-        self._isolation = isolation.probe() if self._fenced else isolation.unfenced("switched off")
-        self._cgroups = Cgroups(self.lab)
-        self.abilities = abilities(self._isolation, self._cgroups)
+        looking = asyncio.to_thread(self._look_around)
         self._pod_root.mkdir(mode=0o700, parents=True, exist_ok=True)
         for file in self._pod_root.glob("*/pod.json"):
             kept = json.loads(file.read_text())
             pod = PodConfig(**kept["pod"])
             self._pods[pod.uid] = pod
             self._addresses.keep(pod.uid, kept["address"])
-        if await self._shim.connect(self.state):
-            await self._adopt(await self._shim.ask("list"))
-        else:
+        if not await self._shim.connect(self.state):
             self._sweep()
-            await self._need_shim()
+        await asyncio.gather(looking, self._need_shim())
+        await self._adopt(await self._shim.ask("list"))
+        for folder in [*self._pod_root.glob("*/containers/*"), *self._pod_root.iterdir()]:
+            if folder.name not in self._records and folder.name not in self._pods:  # half made, or half removed
+                await asyncio.to_thread(remove_folder, folder)
+
+    def _look_around(self) -> None:
+        self._isolation = isolation.probe() if self._fenced else isolation.unfenced("switched off")
+        self._cgroups = Cgroups(f"{self.lab}-{hashlib.sha256(bytes(self.state)).hexdigest()[:8]}")
+        self.abilities = abilities(self._isolation, self._cgroups)
 
     async def close(self, *, leave_running: bool) -> None:
         if not leave_running:
@@ -105,7 +111,7 @@ class LocalRuntime:
             self._shim.close()
             self._sweep()
             self._cgroups.close()
-            await asyncio.to_thread(shutil.rmtree, self._pod_root, ignore_errors=True)
+            await asyncio.to_thread(remove_folder, self._pod_root)
             for name in ("shim.sock", "shim.lock", "shim.log"):
                 (self.state / name).unlink(missing_ok=True)
             self._store.clear()
@@ -179,7 +185,7 @@ class LocalRuntime:
         folder = self._pod_folder(uid)
         await asyncio.gather(*(self.remove(state.id) for state in self.containers(uid)))
         self._pods.pop(uid, None)
-        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        await asyncio.to_thread(remove_folder, folder)
         self._addresses.free(uid)
 
     def pods(self) -> dict[str, str]:
@@ -200,7 +206,7 @@ class LocalRuntime:
             await asyncio.shield(asyncio.ensure_future(self._begin(spec, image, pod, record)))
         except (RuntimeFailure, OSError) as failure:
             self._records.pop(spec.id, None)
-            shutil.rmtree(self._folder(state), ignore_errors=True)
+            remove_folder(self._folder(state))
             if isinstance(failure, RuntimeFailure):
                 raise
             raise RuntimeFailure("CreateContainerError", str(failure)) from failure
@@ -209,8 +215,10 @@ class LocalRuntime:
         """Lay it out, have it started; the shim's event, which comes before its answer, makes it `running`."""
         place = sandbox.Place(self._folder(record.state), self._pod_folder(pod.uid))
         address = self._addresses.give(pod.uid, pod.cidr)
-        asked = sandbox.order(spec, image, pod, address, place, self._isolation, self._cgroups.limits)
-        folders = self._cgroups.make(spec.id, spec.cpu, spec.memory)
+        counted = os.getuid() == 0 or "user" not in self._isolation.fences  # else RLIMIT_NPROC is enough
+        kept = self._cgroups.limits if counted else self._cgroups.limits - {"pids"}
+        asked = sandbox.order(spec, image, pod, address, place, self._isolation, kept)
+        folders = self._cgroups.make(spec.id, spec.cpu, spec.memory, counted)
         meta = {"pod_uid": pod.uid, "name": spec.name, "attempt": spec.attempt, "image_id": image.id}
         meta |= {"stop_signal": image.stop_signal, "cgroups": folders, "env": asked["env"], "cwd": asked["cwd"]}
         record.meta = meta
@@ -246,7 +254,7 @@ class LocalRuntime:
         with contextlib.suppress(ShimGone):
             await self._shim.ask("remove", container=id)
         self._records.pop(id, None)
-        await asyncio.to_thread(shutil.rmtree, self._folder(record.state), ignore_errors=True)
+        await asyncio.to_thread(remove_folder, self._folder(record.state))
 
     def containers(self, pod_uid: str) -> list[ContainerState]:
         return [record.state for record in self._records.values() if record.state.pod_uid == pod_uid]
@@ -331,6 +339,19 @@ class LocalRuntime:
     def _tell(self, pod_uid: str) -> None:
         for changed in self._changed:
             changed(pod_uid)
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove it, however its modes were set by what ran in it. No error if it is not there."""
+    shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+        for path, _, _ in os.walk(folder):  # top down: a folder is opened before it is entered
+            with contextlib.suppress(OSError):
+                os.chmod(path, 0o700)
+                for child in os.scandir(path):
+                    if child.is_dir(follow_symlinks=False):
+                        os.chmod(child.path, 0o700)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def abilities(fences: isolation.Isolation, groups: Cgroups) -> Abilities:

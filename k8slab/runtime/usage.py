@@ -14,9 +14,7 @@ def of_cgroups(folders: Sequence[str]) -> Usage | None:
     """CPU seconds so far, and memory in use less what the kernel would give back first (the kubelet's working set)."""
     seconds, memory = None, None
     for folder in map(Path, folders):
-        if (folder / "cpuacct.usage").exists():
-            seconds = int((folder / "cpuacct.usage").read_text()) / 1e9
-        elif (folder / "cgroup.controllers").exists():
+        if (folder / "cgroup.controllers").exists():
             seconds = counts(folder / "cpu.stat").get("usage_usec", 0) / 1e6
         for file, inactive in (("memory.current", "inactive_file"), ("memory.usage_in_bytes", "total_inactive_file")):
             if (folder / file).exists():

@@ -1,4 +1,4 @@
-"""`k8slab.lesson("05")`: what a notebook holds of its lesson. It joins the words, the checks, the cluster and the cards.
+"""`k8slab.lesson("05")`: what a notebook holds of its lesson. It joins its words, checks, cluster and cards.
 
 Every call shows a card in its cell and returns at once: nobody's click is waited for, so a notebook runs from top to
 bottom without a person. A notebook opens a lesson once; opened again, the same one is led back to its beginning.
@@ -11,16 +11,15 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from k8slab.clock import Clock
 from k8slab.lab import Lab
 from k8slab.settings import LabError
-from k8slab.teach import check as checks
-from k8slab.teach import machine, pictures, words
-from k8slab.teach.cards import PATIENCE, Card, CheckCard
-from k8slab.teach.check import Check, Outcome
+from k8slab.teach import checks, machine, pictures, words
+from k8slab.teach.cards import Card
+from k8slab.teach.checks import Outcome
+from k8slab.teach.exercise import ExerciseCard, Task
 from k8slab.teach.progress import Progress
-from k8slab.teach.session import Predicted, Quizzed, Session, Tried
-from k8slab.teach.words import Question
+from k8slab.teach.session import Predicted, Quizzed, Session
+from k8slab.teach.words import Exercise, Question
 from k8slab.widgets.delta import Picture
 
 _open: dict[str, Lesson] = {}
@@ -28,13 +27,12 @@ _open: dict[str, Lesson] = {}
 
 def lesson(number: str) -> Lesson:
     """The lesson with this number, on an empty cluster. Raises LabError when there is none, or no lab to be had."""
-    found, lab = words.load(number), lab_here()
-    known = _open.get(number)
-    if known is None:
+    found, lab, known = words.load(number), lab_here(), _open.get(number)
+    if known is None or known.words != found or known.lab is not lab:
+        if known is not None:  # its author has changed it, or the notebook holds another lab now
+            known.close()
         known = _open[number] = Lesson(found, lab)
-        known.reset()
-    else:
-        known.again(found, lab)
+    known.reset()
     return known
 
 
@@ -55,31 +53,26 @@ class Lesson:
     """A lesson that is open. As a cell's last line it shows its title card."""
 
     def __init__(self, found: words.Words, lab: Lab) -> None:
-        self._clock = Clock()
-        self._cards: dict[tuple[str, str], Card] = {}
-        self._set(found, lab)
-
-    def _set(self, found: words.Words, lab: Lab) -> None:
         self.lab, self.words = lab, found
         self._checks = checks.load(found.checks)
         self._session, self._progress = Session(), Progress(found.lesson)
-        self._checked: dict[str, float] = {}
-
-    def again(self, found: words.Words, lab: Lab) -> None:
-        """From the beginning, with what its author may have changed meanwhile."""
-        self._set(found, lab)
-        self.reset()
+        self._cards: dict[tuple[str, str], Card] = {}
 
     def reset(self) -> None:
         """Lead back to a clean start: an empty cluster, nothing guessed. What was done once stays in the progress."""
         for card in self._cards.values():
-            if isinstance(card, CheckCard):
+            if isinstance(card, ExerciseCard):
                 card.unwatch()
         self._session = Session()
-        self._checked = {}
-        if self.lab.context is None:
+        if self.lab.context is None:  # a cluster that is no lab is not ours to empty
             self.lab.reset()
         self._changed()
+
+    def close(self) -> None:
+        """Take its cards away; the lab goes on."""
+        for card in self._cards.values():
+            card.close()
+        self._cards.clear()
 
     # ---- predict, and reveal --------------------------------------------------------------------------------------
 
@@ -115,93 +108,36 @@ class Lesson:
 
     def start(self, key: str) -> None:
         """Put an exercise's situation in place."""
-        found = self._check(key)
-        if found.start is not None:
-            found.start(self.lab)
-        self._session.forget(Tried, key)
-        self._changed()
+        self._exercise(key).begin()
 
     def check(self, key: str) -> Outcome:
         """Look at the cluster, show what was found; on its way, the card goes on looking. Returns the outcome."""
-        self._look(key)
         card = self._exercise(key)
+        outcome = card.look()
         _display(card)
-        if self._begin_watch(key):
-            card.watch()
-        outcome = self._session.tried(key).outcome
-        assert outcome is not None
         return outcome
 
     def hint(self, key: str) -> None:
         """Show the next hint of an exercise; after the last one, the solution. The card has them too."""
-        exercise = self.words.find("exercise", key)
-        self._open_rung(key)
-        opened = self._session.tried(key).opened
-        picture = pictures.hint(exercise, opened)
-        _display(Card(("hint", key, opened), lambda: picture))
+        self._exercise(key).open_rung()
+        picture = pictures.hint(self.words.exercise[key], self._session.tried(key).opened)
+        self._show("hint", f"{key} {picture['tag']}", lambda: picture)
 
-    def _check(self, key: str) -> Check:
-        self.words.find("exercise", key)
+    def _exercise(self, key: str) -> ExerciseCard:
+        words: Exercise = self.words.find("exercise", key)
         if key not in self._checks:
             raise LabError(f"The exercise {key!r} has no check in {self.words.checks.name}. That is our mistake.")
-        return self._checks[key]
-
-    def _exercise(self, key: str) -> CheckCard:
-        exercise = self.words.find("exercise", key)
-        place = list(self.words.exercise).index(key) + 1
-        can_start = self._check(key).start is not None
-
-        def picture() -> Picture:
-            checked = self._checked.get(key, 0.0)
-            return pictures.exercise(exercise, self._session.tried(key), place, can_start=can_start, checked=checked)
-
-        def again(_: Mapping[str, Any]) -> None:
-            self._look(key)
-            if self._begin_watch(key):
-                card.watch()
-
-        def over(_: Mapping[str, Any]) -> None:
-            card.unwatch()
-            self._session.tried(key).busy = "It is being put in place …"
-            card.post(partial(self._over, key))  # drawn first, done next
-
-        presses = {"check": again, "over": over, "hint": lambda _: self._open_rung(key)}
-        card = self._card("check", key, lambda: CheckCard(("check", self, key), picture, presses, partial(self._on_its_way, key)))
-        assert isinstance(card, CheckCard)
+        task = Task(
+            words=words,
+            place=list(self.words.exercise).index(key) + 1,
+            check=self._checks[key],
+            lab=lambda: self.lab,
+            state=lambda: self._session.tried(key),
+            record=partial(self._record, "exercise", key),
+        )
+        card = self._card("check", key, lambda: ExerciseCard(("check", self, key), task))
+        assert isinstance(card, ExerciseCard)
         return card
-
-    def _look(self, key: str) -> Outcome:
-        outcome = self._check(key).run(self.lab)
-        state = self._session.tried(key)
-        state.outcome = outcome
-        self._checked[key] = round(self._clock.time(), 1)
-        self._record("exercise", key, right=outcome.kind == "right", hints=state.opened)
-        return outcome
-
-    def _begin_watch(self, key: str) -> bool:
-        state = self._session.tried(key)
-        soon = state.outcome is not None and state.outcome.kind == "soon"
-        state.until = round(self._clock.time() + PATIENCE, 1) if soon else 0.0
-        return soon
-
-    def _on_its_way(self, key: str) -> bool:
-        """Look again; whether to go on looking."""
-        state = self._session.tried(key)
-        if not state.until or self._look(key).kind != "soon" or self._clock.time() > state.until:
-            state.until = 0.0
-        return bool(state.until)
-
-    def _over(self, key: str) -> None:
-        try:
-            self.start(key)
-            self._look(key)
-        finally:
-            self._session.tried(key).busy = ""
-
-    def _open_rung(self, key: str) -> None:
-        exercise, state = self.words.find("exercise", key), self._session.tried(key)
-        state.opened = min(state.opened + 1, len(exercise.hints) + bool(exercise.solution))
-        self._record("exercise", key, hints=state.opened)
 
     # ---- the rest -------------------------------------------------------------------------------------------------
 
@@ -282,4 +218,4 @@ def _option(question: Question, message: Mapping[str, Any]) -> int:
 def _display(card: Card) -> None:
     from IPython.display import display
 
-    display(card)
+    display(card)  # type: ignore[no-untyped-call]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from k8slab.teach.check import Kind, fill
+from k8slab.teach.checks import Kind, fill
 from k8slab.teach.progress import Progress
 from k8slab.teach.session import Predicted, Quizzed, Session, Tried
 from k8slab.teach.words import Exercise, Question, Words
@@ -58,7 +58,7 @@ def quiz(question: Question, state: Quizzed, place: int, of: int) -> Picture:
     return {**told, "open": False, "solved": solved}
 
 
-def exercise(words: Exercise, state: Tried, place: int, *, can_start: bool, checked: float) -> Picture:
+def exercise(words: Exercise, state: Tried, place: int, *, can_start: bool) -> Picture:
     """A check's card: the task, what was found, and the ladder of hints with the solution on top."""
     told: Picture = {"kind": "check", "tag": f"Exercise {place}", "ask": words.title, "goal": list(words.goal)}
     if state.outcome:
@@ -71,7 +71,7 @@ def exercise(words: Exercise, state: Tried, place: int, *, can_start: bool, chec
     if words.solution:
         opened = state.opened > len(rungs)
         ladder.append({"title": "The solution", "parts": list(words.solution) if opened else []})
-    more = {"busy": state.busy, "until": state.until, "checked": checked, "can_start": can_start}
+    more = {"busy": state.busy, "until": state.until, "checked": state.checked, "can_start": can_start}
     return {**told, **more, "ladder": ladder, "opened": state.opened}
 
 
@@ -163,8 +163,9 @@ def _recap_row(words: Words, kind: str, key: str, session: Session, known: Mappi
         return {"name": question.ask, "state": mark, "text": text}
     if kind == "quiz":
         tried = known.get("answers", ())
-        state, text = ("ready", _times(len(tried), "answer")) if known.get("right") else ("pending", "Not solved yet.")
-        return {"name": words.quiz[key].ask, "state": state, "text": text}
+        solved = bool(known.get("right"))
+        text = _times(len(tried), "answer") if solved else "Not solved yet."
+        return {"name": words.quiz[key].ask, "state": "ready" if solved else "pending", "text": text}
     outcome = session.tried(key).outcome
     kind_now: Kind = "right" if known.get("right") else outcome.kind if outcome else "none"
     mark, said = OUTCOMES[kind_now]
@@ -177,11 +178,23 @@ def _times(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def row_names(rows: Sequence[Picture]) -> dict[str, list[Picture]]:
-    """Recap's rows under the heading each kind has."""
-    headings = {"predict": "Your guesses", "exercise": "Exercises", "quiz": "Quiz"}
+def headings(rows: Sequence[Picture]) -> dict[str, list[Picture]]:
+    """A recap's rows under the heading that each kind of step has."""
+    names = {"predict": "Your guesses", "exercise": "Exercises", "quiz": "Quiz"}
+    grouped = {name: [row for row in rows if row["kind"] == kind] for kind, name in names.items()}
+    return {name: members for name, members in grouped.items() if members}
+
+
+def hint(words: Exercise, opened: int) -> Picture:
+    """The hint just opened, or the solution, as a card of its own."""
+    if opened > len(words.hints):
+        return {"kind": "hint", "tag": words.title, "ask": "The solution", "parts": list(words.solution)}
+    if not words.hints:
+        return {"kind": "hint", "tag": words.title, "ask": "There is no hint for this one.", "parts": []}
+    found = words.hints[opened - 1]
     return {
-        heading: [row for row in rows if row["kind"] == kind]
-        for kind, heading in headings.items()
-        if any(row["kind"] == kind for row in rows)
+        "kind": "hint",
+        "tag": f"{words.title} · Hint {opened}",
+        "ask": found.title,
+        "parts": [{"text": found.text}],
     }

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from k8slab.teach.check import Outcome
+from k8slab.teach.checks import Outcome
 
 
 @dataclass
@@ -38,7 +38,8 @@ class Tried:
     outcome: Outcome | None = None
     opened: int = 0
     busy: str = ""  # what is being done right now
-    until: float = 0.0  # s since 1970: it looks again by itself until then; 0: it does not
+    checked: float = 0.0  # when its check last ran, s since 1970
+    until: float = 0.0  # it looks again by itself until then, s since 1970; 0: it does not
 
 
 class Session:

@@ -101,6 +101,7 @@ class View(anywidget.AnyWidget):
                 del _shown[self._key]
             if threading.current_thread() is not self._publisher:
                 self._publisher.join(timeout=5)
+            self.layout.close()
         super().close()
 
     def text(self) -> str:

@@ -151,7 +151,7 @@ class Board {
   }
 
   cordon(node) { this.ask({ do: "cordon", node: node.name, on: !node.cordoned }); }
-  power(node) { this.ask({ do: "power", node: node.name, on: node.state === "off" }); }
+  power(node) { this.ask({ do: "power", node: node.name, on: node.state === "off" || node.state === "silent" }); }
 
   readLog(previous) {
     const pod = this.picked();

@@ -24,7 +24,9 @@ PATIENCE = 3.0  # s to wait for the first look at the cluster
 
 def show(lab: LabLike) -> Board:
     """The lab's board; the same one however often it is asked for, until it is closed."""
-    return Board.shown(lab.name, lambda: Board(lab))
+    board = Board.shown(lab.name, lambda: Board(lab))
+    board.join(lab)
+    return board
 
 
 class Board(View):
@@ -58,6 +60,13 @@ class Board(View):
     def stop(self) -> None:
         """Follow it no more."""
         self._unfollow()
+
+    def join(self, lab: LabLike) -> None:
+        """Go on with this one of the lab's clients: the cell that made the other may have run again."""
+        if lab is not self._lab:
+            self.stop()
+            self._lab = lab
+            self.start()
 
     def draw(self) -> Picture:
         """The picture with its story and what is real here."""
@@ -108,6 +117,7 @@ def about(lab: LabLike) -> Picture:
         "name": lab.name,
         "speed": lab.speed,
         "runtime": str(can.get("runtime", "")),
+        "real": bool(can.get("real", True)),
         "version": str(can.get("version", "")),
         "fences": sorted(can.get("fences", ())),
         "missing": {str(fence): str(why) for fence, why in dict(can.get("missing", {})).items()},

@@ -103,7 +103,7 @@ def density(count: int, was: str) -> str:
 
 def summary(tiles: Picture, nodes: Picture, wishes: Picture) -> str:
     """The board in a sentence or two, for the line that is read aloud: what deviates, else that all is as wished."""
-    short = [w for w in wishes.values() if w["ready"] < w["wants"] or w["more"]]
+    short = [w for w in wishes.values() if w["ready"] < w["wants"]]
     parts = [f"{w['name']} has {w['ready']} of {w['wants']} ready." for w in short[:2]]
     parts += [f"{node['name']} is {node['word'].lower()}." for node in nodes.values() if node["word"] != "Ready"][:2]
     waiting = sum(tile["state"] == "pending" and bool(tile["why"]) for tile in tiles.values())

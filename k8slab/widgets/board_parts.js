@@ -22,12 +22,12 @@ function topPart(board) {
 /** What is real about containers here: as many bars as there are fences, the real ones full. */
 function fences(lab) {
   if (!lab.runtime) return null;
-  const all = lab.all_fences.length, real = lab.fences.length;
+  const all = lab.real ? lab.all_fences.length : 0, real = lab.fences.length;
   const missing = Object.entries(lab.missing).map(([fence, why]) => `${fence}: ${why}`).join("\n");
   const told = `Real here: ${lab.fences.join(", ") || "nothing, containers are records"}.${missing ? `\nMissing:\n${missing}` : ""}`;
   return h("span", { class: "kl-badge", title: told },
     all > 0 && h("span", { class: "fences", "aria-hidden": "true" }, Array.from({ length: all }, (_, i) => h("i", { class: i < real ? "on" : "" }))),
-    h("span", null, h("b", null, lab.runtime), all > 0 && ` · ${real} of ${all} fences`));
+    h("span", null, h("b", null, lab.runtime), lab.real ? all > 0 && ` · ${real} of ${all} fences` : " · records, not processes"));
 }
 
 function speed(lab) {
@@ -130,8 +130,8 @@ function nodeCard(board) {
     told.replaceChildren(...facts.filter(Boolean).flatMap((fact, i) => (i ? [" · ", fact] : [fact])));
     say(cordon, node.cordoned ? "Uncordon" : "Cordon"), set(cordon, { "aria-label": `${node.cordoned ? "Uncordon" : "Cordon"} ${node.name}`, title: node.cordoned ? "Let new pods come here again" : "Let no new pod come here" });
     plug.hidden = !board.picture.lab?.power, cordon.hidden = dark;
-    plug.classList.toggle("quiet", node.state !== "off");
-    const on = node.state === "off";
+    const on = dark; // whoever pulled it
+    plug.classList.toggle("quiet", !on);
     say(plug.lastChild, on ? "Power on" : "Pull plug"), set(plug, { "aria-label": `${on ? "Power on" : "Pull the plug of"} ${node.name}`, title: on ? "Put the plug back in" : "A power cut: no warning, no clean-up" });
     cap.hidden = dark, note.hidden = !dark;
     cpu.update(node.cpu, 1, ""), memory.update(node.memory, 2 ** 30, " Gi");

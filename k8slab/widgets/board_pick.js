@@ -31,7 +31,7 @@ function pickPart(board) {
     line.replaceChildren(...(command ? [h("span", null, `${word} does the same as`), h("code", null, command)] : [h("span", null, "Crash ends the container’s first process, as a bug would. kubectl has no command for it.")]));
   };
   return { el, tick() {
-    if (pod) say(facts.lastChild, ` · ${age(board, pod)}`);
+    if (pod) say(facts.lastChild, pod.gone ? "" : ` · ${age(board, pod)}`);
   }, update() {
     const was = pod;
     pod = board.picked();

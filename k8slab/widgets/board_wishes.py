@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from k8slab.api.objects import Obj, controller_of
 from k8slab.widgets.delta import Picture
 
-RANK = {"ready": 0, "done": 0, "notready": 1, "starting": 2, "pending": 3, "failed": 4, "unknown": 5, "terminating": 6}
+RANK = {"ready": 0, "notready": 1, "starting": 2, "pending": 3, "failed": 4, "unknown": 5, "done": 6, "terminating": 7}
 
 
 def all_wishes(wishers: Sequence[Obj], tiles: Picture) -> Picture:

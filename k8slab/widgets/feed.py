@@ -52,8 +52,8 @@ class Api(Feed, Protocol):
 class LabLike(Protocol):
     """What a view needs of a lab, or of any cluster behind a kubeconfig.
 
-    `abilities` may say: `runtime` ("local"), `fences` (those that are real) and `all_fences`, `missing` (fence -> why),
-    `version` ("1.36"), and what the lab can do: `crash`, `power` (bool).
+    `abilities` may say: `runtime` ("local"), `real` (containers are processes), `fences` (those that are real) out of
+    `all_fences`, `missing` (fence -> why), `version` ("1.36"), and what the lab can do: `crash`, `power` (bool).
     """
 
     name: str

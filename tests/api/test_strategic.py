@@ -179,27 +179,12 @@ def test_texts_that_merge_are_texts():
         strategic_merge_patch({}, {"finalizers": [{"a": 1}]}, META)
 
 
+DIRECTIVES = ("$patch", "$retainKeys", "$setElementOrder/containers", "$deleteFromPrimitiveList/args")
+FIELDS = ("name", "args", "containers", "env", "nodeSelector")
 ODD = st.recursive(
     st.one_of(st.none(), st.integers(0, 9), st.sampled_from(["delete", "replace", "merge", "a"])),
     lambda inner: st.one_of(
-        st.lists(inner, max_size=2),
-        st.dictionaries(
-            st.sampled_from(
-                [
-                    "$patch",
-                    "$retainKeys",
-                    "$setElementOrder/containers",
-                    "$deleteFromPrimitiveList/args",
-                    "name",
-                    "args",
-                    "containers",
-                    "env",
-                    "nodeSelector",
-                ]
-            ),  # fmt: skip
-            inner,
-            max_size=3,
-        ),
+        st.lists(inner, max_size=2), st.dictionaries(st.sampled_from(DIRECTIVES + FIELDS), inner, max_size=3)
     ),
     max_leaves=10,
 )

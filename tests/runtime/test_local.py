@@ -120,7 +120,9 @@ async def test_containers_and_exit_codes_survive_the_server(world: World, tmp_pa
 
 async def test_when_the_shim_is_killed_its_containers_are_gone_and_the_lab_goes_on(world: World) -> None:
     id = await world.start("sh", "-c", "setsid sleep 1000 & sleep 1000")
-    (shim,) = [pid for pid in alive("runtime/shim") if str(world.runtime.state) in " ".join(psutil.Process(pid).cmdline())]  # type: ignore[attr-defined]
+    (shim,) = [
+        pid for pid in alive("runtime/shim") if str(world.runtime.state) in " ".join(psutil.Process(pid).cmdline())
+    ]  # type: ignore[attr-defined]
     os.kill(shim, 9)
     state = await world.end(id)
     assert (state.exit_code, state.reason) == (137, "ContainerStatusUnknown")
@@ -157,6 +159,20 @@ async def test_fifty_lives_leave_nothing(world: World, tmp_path: Path) -> None:
     await asyncio.gather(*(life() for _ in range(50)))
     assert (shim.num_fds(), psutil.Process().num_fds(), len(list((tmp_path / "lab").rglob("*")))) == before
     assert shim.children() == []
+
+
+async def test_opening_removes_what_was_half_made(world: World, tmp_path: Path) -> None:
+    id = await world.start("sleep", "1000")
+    pods = tmp_path / "lab" / "pods"
+    half = [pods / "half" / "etc", pods / world.pod.uid / "containers" / "half" / "root"]
+    for folder in half:
+        folder.mkdir(parents=True)
+    (half[1] / "closed").mkdir(mode=0)
+    await world.runtime.close(leave_running=True)
+    await world.runtime.open()
+    assert not any(folder.parent.exists() for folder in half)
+    assert world.state(id).phase == "running"
+    assert await world.run("echo", "hi") == ["hi"]
 
 
 async def test_closing_leaves_no_process_and_no_file(tmp_path: Path) -> None:
@@ -198,7 +214,9 @@ async def test_fences_keep_the_machine_out_of_view(tmp_path: Path) -> None:
     (tmp_path / "lab" / "token").write_text("secret")
     async with local(tmp_path / "lab") as runtime:
         world = await World.make(runtime)
-        seen = await world.run("sh", "-c", f"cat {tmp_path}/lab/token; ls {Path.home()} /home; hostname; ls /proc | grep -c ^[0-9]")
+        seen = await world.run(
+            "sh", "-c", f"cat {tmp_path}/lab/token; ls {Path.home()} /home; hostname; ls /proc | grep -c ^[0-9]"
+        )
         assert "secret" not in seen
         assert world.pod.hostname in seen
         assert int(seen[-1]) <= 4

@@ -34,7 +34,9 @@ MODEL = """async ([esm, state]) => {
     send: (message) => window.sent.push(message),
   };
   const el = document.getElementById("out");
-  window.show = () => (window.stop = module.default.render({ model: window.model, el }));
+  window.show = () => {
+    window.stop = module.default.render({ model: window.model, el });
+  };
   window.show();
 }"""
 
@@ -82,7 +84,7 @@ class Shown:
 
 
 FAULTS = """() => {
-  // What axe-core would find first: names, sizes, contrast. Colours are read back from a canvas, so any notation will do.
+  // What axe-core would find first: names, sizes, contrast. Colours are read back from a canvas, in any notation.
   const pixel = Object.assign(document.createElement("canvas"), { width: 1, height: 1 });
   const canvas = pixel.getContext("2d", { willReadFrequently: true });
   const over = (colour, below) => {

@@ -77,9 +77,9 @@ def thing(
     return {"apiVersion": "v1", "kind": kind, "metadata": meta, "spec": spec, "status": status}
 
 
-def leaving(obj, grace=30, at=START):
+def leaving(obj, grace=30, at=START, speed=10.0):
     """The object, once somebody asked for its deletion at `at`."""
-    asked = {"deletionTimestamp": to_timestamp(at + grace), "deletionGracePeriodSeconds": grace}
+    asked = {"deletionTimestamp": to_timestamp(at + grace / speed), "deletionGracePeriodSeconds": grace}
     asked["resourceVersion"] = str(next(revisions))
     return {**obj, "metadata": {**obj["metadata"], **asked}}
 

@@ -198,6 +198,17 @@ def test_showing_again_shows_the_same(lab):
     again.close()
 
 
+def test_another_client_of_the_same_lab_takes_over(lab):
+    board, other = show(lab), FakeLab(*cluster.shop(5))
+    try:
+        assert show(other) is board
+        assert (len(lab.api.followers), len(other.api.followers)) == (0, 1)
+        assert Page(board).press(do="delete", uid="Pod/web-7d5bc-00004")["ok"]
+        assert other.api.calls
+    finally:
+        board.close()
+
+
 def test_close_frees_all(lab):
     before = threading.active_count()
     boards = [Board(lab) for _ in range(20)]

@@ -76,7 +76,7 @@ def test_it_shows_wish_nodes_and_pods(page):
 def test_it_introduces_itself_and_says_goodbye(page):
     shown = three(page)
     assert shown.sent("hello")[0]["on"] is True
-    page.evaluate("stop()")
+    page.evaluate("stop(); null")
     assert len(shown.sent("bye")) == 1
     assert page.evaluate("[listening(), document.querySelectorAll('.kl').length]") == [0, 0]
 
@@ -184,12 +184,12 @@ def test_an_old_number_is_ignored(page):
 
 def test_two_copies_of_one_view(page):
     shown = three(page)
-    page.evaluate("window.first = stop; show()")
+    page.evaluate("window.first = stop; show(); null")
     assert page.locator(".kl.board").count() == 2
     shown.becomes(*NODES, WEB, RS, mine("aaaaa"))
     page.wait_for_function("document.querySelectorAll('.tile').length === 2")
     assert len(shown.sent("hello")) == 1
-    page.evaluate("first()")
+    page.evaluate("first(); null")
     shown.becomes(*NODES, WEB, RS, mine("aaaaa"), mine("eeeee"))
     tile(page, "eeeee").wait_for()
     assert page.evaluate("listening()") == 1
@@ -234,6 +234,24 @@ def test_the_log_has_its_own_panel(page):
     page.get_by_role("button", name="Close the log").click()
     assert focused(page).startswith("Logs")
     assert not log.is_visible()
+
+
+def test_a_kernel_that_does_not_answer_is_told(page):
+    page.clock.install()
+    shown = three(page)
+    tile(page, "aaaaa").click()
+    page.get_by_role("button", name="Delete").click()
+    page.clock.run_for(7000)
+    assert page.get_by_role("status").get_by_text("kernel is busy or gone").is_visible()
+    shown.hear(type="answer", id=shown.sent("delete")[0]["id"], ok=True)
+    page.clock.run_for(3000)
+    assert page.get_by_role("status").get_by_text("All is as wished.").is_visible()
+
+
+def test_a_cluster_that_does_not_answer_is_told(page):
+    shown = three(page)
+    shown.hear(type="diff", seq=2, now=time.time(), patch={"problem": "connection refused"})
+    page.get_by_text("The cluster does not answer").wait_for()
 
 
 def test_nothing_in_it_is_ever_markup(page):

@@ -1,0 +1,99 @@
+"""A lab with real containers for each test that asks, driven with the installed command and the real kubectl."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import psutil
+import pytest
+
+K8SLAB = str(Path(sys.executable).with_name("k8slab"))
+PATIENCE = 30.0
+
+
+class World:
+    """A lab's command line, kubectl, and what can be seen of it from outside."""
+
+    def __init__(self, state: Path, runtime: str = "local") -> None:
+        self.state = state
+        self.env = {**os.environ, "K8SLAB_STATE_DIR": str(state), "K8SLAB_RUNTIME": runtime}
+        self.env.pop("KUBECONFIG", None)
+
+    def k8slab(self, *args: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([K8SLAB, *args], env=self.env, check=check, capture_output=True, text=True, timeout=60)
+
+    def kubectl(self, *args: str, check: bool = True, name: str = "default") -> str:
+        config = str(self.state / name / "kubeconfig")
+        done = subprocess.run(
+            ["kubectl", "--kubeconfig", config, *args], check=check, capture_output=True, text=True, timeout=60
+        )
+        return done.stdout if check else done.stdout + done.stderr
+
+    def objects(self, what: str, *args: str) -> list[dict]:
+        return json.loads(self.kubectl("get", what, "-o", "json", *args))["items"]
+
+    def pods(self, selector: str = "") -> list[dict]:
+        return self.objects("pods", *(["-l", selector] if selector else []))
+
+    def ready(self, selector: str) -> list[dict]:
+        return [
+            pod
+            for pod in self.pods(selector)
+            if "deletionTimestamp" not in pod["metadata"]
+            and any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions", []))
+        ]
+
+    def told(self, name: str = "default") -> dict:
+        return json.loads((self.state / name / "server.json").read_text())
+
+    def processes(self) -> list[psutil.Process]:
+        """Every process that names this lab's state folder, and all below them."""
+        mine = [p for p in psutil.process_iter() if any(str(self.state) in word for word in _words(p))]
+        return [*mine, *(child for p in mine for child in _children(p))]
+
+
+def _words(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
+def _children(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return process.children(recursive=True)
+    except psutil.Error:
+        return []
+
+
+def until(condition, what: str = ""):
+    """Wait for a condition, and return what it found."""
+    end = time.monotonic() + PATIENCE
+    while not (found := condition()):
+        assert time.monotonic() < end, f"after {PATIENCE:g} s still not so: {what or condition}"
+        time.sleep(0.02)
+    return found
+
+
+def fetch(url: str, timeout: float = 5) -> str:
+    """A page, or the empty string when nobody answers."""
+    try:
+        with urllib.request.urlopen(url, timeout=timeout) as response:
+            return response.read().decode()
+    except (OSError, urllib.error.URLError):
+        return ""
+
+
+@pytest.fixture
+def world(tmp_path):
+    world = World(tmp_path / "state")
+    world.k8slab("up")
+    yield world
+    world.k8slab("down", "--all")

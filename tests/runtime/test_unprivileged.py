@@ -1,0 +1,96 @@
+"""The local runtime as another user, with and without user namespaces: what is there works, what is missing is told."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import site
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.runtime.world import SUBNET
+
+ROOT = Path(__file__).parents[2]
+NOBODY = 65531
+
+
+def as_user() -> dict[str, Any]:
+    return {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.getuid() == 0 else {}
+
+
+def environment() -> dict[str, str]:
+    path = os.pathsep.join([str(ROOT), *site.getsitepackages()])
+    return {"PATH": os.defpath, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "HOME": "/"}
+
+
+@pytest.fixture(scope="module")
+def python() -> str:
+    """An interpreter that the other user may run, with our packages."""
+    for candidate in (sys.executable, f"/usr/bin/python{sys.version_info.major}.{sys.version_info.minor}"):
+        command = [candidate, "-c", "import psutil, k8slab.runtime.local"]
+        try:
+            done = subprocess.run(command, env=environment(), cwd="/", capture_output=True, **as_user())
+        except OSError:
+            continue
+        if done.returncode == 0:
+            return candidate
+    pytest.skip("no Python here that another user may run")
+
+
+@pytest.fixture
+def state() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="k8slab-test-"))
+    if os.getuid() == 0:
+        os.chown(folder, NOBODY, NOBODY)
+    yield folder / "lab"
+    shutil.rmtree(folder)
+
+
+def day(python: str, state: Path, *how: str) -> dict[str, Any]:
+    script = str(ROOT / "tests" / "runtime" / "locked_down.py")
+    done = subprocess.run(
+        [python, script, str(state), SUBNET, *how],
+        env=environment(),
+        cwd="/",
+        capture_output=True,
+        text=True,
+        **as_user(),
+    )
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout))
+
+
+def check(seen: dict[str, Any]) -> None:
+    assert seen["uid"] != 0
+    assert seen["status"] == 200
+    assert seen["exit"] == 6
+    assert seen["stopped"] == 0
+    assert "NoNewPrivs:\t1" in seen["status_lines"]
+    assert seen["hog"] == "OOMKilled"
+    assert seen["exec"] == f"inside {seen['hostname']}" or "uts" not in seen["fences"]
+    assert "memory" in seen["limits"]
+
+
+def test_another_user(python: str, state: Path) -> None:
+    seen = day(python, state)
+    check(seen)
+    assert {"mount", "pid", "user"} <= set(seen["fences"]) or seen["missing"]["user"]
+    assert not state.exists() or list(state.iterdir()) == []
+
+
+def test_another_user_where_user_namespaces_are_forbidden(python: str, state: Path) -> None:
+    seen = day(python, state, "forbid")
+    check(seen)
+    assert seen["fences"] == []
+    for fence in ("user", "mount", "pid", "uts", "ipc", "cgroup"):
+        if shutil.which("bwrap"):
+            assert "seccomp=unconfined" in seen["missing"][fence]
+        else:
+            assert "apt install bubblewrap" in seen["missing"][fence]
