@@ -14,7 +14,8 @@ from k8slab.api.kinds import Kind
 from k8slab.api.objects import Obj
 from k8slab.api.selectors import format_selector
 
-DEFINITION = "io.k8s.api.autoscaling.v1.Scale"
+KIND = Kind("autoscaling", "v1", "Scale", "scales", kept="nowhere")
+DEFINITION = KIND.definition
 _COPIED = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
 
 
