@@ -15,7 +15,7 @@ from k8slab.api.objects import Obj
 from k8slab.api.selectors import format_selector
 
 KIND = Kind("autoscaling", "v1", "Scale", "scales", kept="nowhere")
-DEFINITION = KIND.definition
+DEFINITION = "io.k8s.api.autoscaling.v1.Scale"
 _COPIED = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
 
 
