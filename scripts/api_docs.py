@@ -28,8 +28,8 @@ LEFT_OUT = (  # what other clusters have and this one has not; how it answers
     ),
     (
         "Admission webhooks and policies",
-        "`admissionregistration.k8s.io` is not served. Built-in admission is: limit ranges, quotas, priorities, default "
-        "classes, protection of what is in use, default tolerations.",
+        "`admissionregistration.k8s.io` is not served. Built-in admission is: limit ranges, quotas, priorities, "
+        "default classes, protection of what is in use, default tolerations.",
     ),
     (
         "RBAC",

@@ -207,9 +207,12 @@ class Resources:
         raise MethodNotAllowed("the server does not allow this method on the requested resource", {})
 
     async def _scale(self, request: Request, where: Target, query: dict[str, str]) -> Response:
-        if request.method == "GET":
-            return _answer(scale.of(self._verbs.get(where.kind.stored, where.name, where.namespace)))
-        return _answer((await writes.change_scale(self._verbs, request, where, query)).obj)
+        if request.method != "GET":
+            return _answer((await writes.change_scale(self._verbs, request, where, query)).obj)
+        shown = scale.of(self._verbs.get(where.kind.stored, where.name, where.namespace))
+        if table_version(request.headers.get("accept", "")):
+            return _answer(self._table(scale.KIND, [shown], {}, query))
+        return _answer(shown)
 
     # ---- bodies and answers -------------------------------------------------------------------------------------
 

@@ -41,10 +41,11 @@ class DisruptionController(Controller[Key]):
         return {"PodDisruptionBudget": itself, "Pod": self._of_pod, **dict.fromkeys(SCALED, self._of_owner)}
 
     def _of_pod(self, before: Obj | None, after: Obj | None) -> Iterable[Key]:
-        if before and after and _shown(before) == _shown(after):
-            return
         sides = [side for side in (before, after) if side]
-        for budget in self.client.informer("PodDisruptionBudget").list(sides[0]["metadata"]["namespace"]):
+        budgets_here = self.client.informer("PodDisruptionBudget").list(sides[0]["metadata"]["namespace"])
+        if not budgets_here or (before and after and _shown(before) == _shown(after)):
+            return
+        for budget in budgets_here:
             selector = from_object(budget["spec"].get("selector"))
             if any(selector.matches(labels_of(side)) for side in sides):
                 yield key_of(budget)

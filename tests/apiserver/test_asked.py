@@ -203,6 +203,7 @@ def test_scaling_works_for_every_kind_that_can(http):
         http.post(base, json=obj)
         scale = http.get(f"{base}/web/scale").json()
         assert http.put(f"{base}/web/scale", json=scale | {"spec": {"replicas": 4}}).json()["spec"] == {"replicas": 4}
+        assert http.get(f"{base}/web/scale", headers=TABLE).json()["rows"][0]["cells"][:3] == ["web", 4, 0]
 
 
 @pytest.mark.parametrize(
