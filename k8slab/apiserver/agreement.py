@@ -1,8 +1,8 @@
 """Whether what was sent agrees with where it was sent to and with what is there: names, kinds, revisions, and the parts
 of an object that each door may change.
 
-Called by `verbs.py` before a write; pure. Sources: in apiserver/pkg, endpoints/handlers/rest.go, registry/rest/update.go
-and registry/generic/registry/store.go.
+Called by `verbs.py` before a write; pure. Sources: handlers/rest.go, registry/rest/update.go and registry/generic's
+store.go of k8s.io/apiserver.
 """
 
 from __future__ import annotations
