@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from k8slab.api.errors import ApiError, MethodNotAllowed, NotAcceptable, NotFound, TooLarge, Unauthorized
 from k8slab.api.objects import Obj, encode
@@ -88,13 +88,32 @@ class Guard:
         if not self._known(headers.get(b"authorization", b"")) and scope["path"] not in OPEN_PATHS:
             await Answer(Unauthorized("Unauthorized").status(), 401)(scope, receive, send)
         elif headers.get(b"content-length", b"0").isdigit() and int(headers.get(b"content-length", b"0")) > MAX_BODY:
-            await Answer(TooLarge(f"limit is {MAX_BODY} bytes").status(), 413)(scope, receive, send)
+            await Answer(_too_large().status(), 413)(scope, receive, send)
         else:
-            await self._app(scope, receive, send)
+            await self._app(scope, _limited(receive), send)
 
     def _known(self, header: bytes) -> bool:
         scheme, _, token = header.partition(b" ")
         return scheme.lower() == b"bearer" and hmac.compare_digest(token.strip(), self._token)
+
+
+def _limited(receive: Receive) -> Receive:
+    """A body sent in chunks says no length: it is counted as it comes. Raises TooLarge in whoever reads it."""
+    size = 0
+
+    async def received() -> Message:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size > MAX_BODY:
+            raise _too_large()
+        return message
+
+    return received
+
+
+def _too_large() -> TooLarge:
+    return TooLarge(f"limit is {MAX_BODY} bytes")
 
 
 async def _health(request: Request) -> Response:

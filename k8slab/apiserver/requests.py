@@ -1,6 +1,6 @@
 """What a request asks for, read off its method, path, query and headers, before anything is done.
 
-`app.py` turns the answer into a call of the verbs. Kubernetes does this in endpoints/request/requestinfo.go.
+`app.py` turns the answer into a call of the verbs; `bodies.py` reads JSON and YAML. Kubernetes does this in endpoints/request/requestinfo.go.
 """
 
 from __future__ import annotations
@@ -8,15 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
-
-import msgspec
-import yaml
+from typing import Any
 
 from k8slab.api import protobuf, typed
 from k8slab.api.errors import BadRequest, NotFound, TooLarge, UnsupportedMediaType
 from k8slab.api.kinds import BY_PATH, Kind
 from k8slab.api.objects import Obj
+from k8slab.apiserver.bodies import read_json, read_yaml, shallow
 
 MAX_BODY = 3 * 1024 * 1024  # as a real API server: 3 MiB a request
 NAME = re.compile(r"[^/%\x00-\x1f]{1,253}")
@@ -92,38 +90,15 @@ def read_object(body: bytes, content_type: str) -> Any:
         raise TooLarge(f"limit is {MAX_BODY} bytes")
     kind = media_type(content_type) or "application/json"
     if kind == "application/vnd.kubernetes.protobuf":
-        return protobuf.decode(body)
+        return shallow(protobuf.decode(body))
     if kind in ("application/yaml", "application/apply-patch+yaml"):
-        return _yaml(body)
+        return read_yaml(body)
     if kind.endswith("json"):
-        return _json(body)
+        return read_json(body)
     raise UnsupportedMediaType(
         "the body of the request was in an unknown format - accepted media types include: "
         "application/json, application/yaml, application/vnd.kubernetes.protobuf"
     )
-
-
-def _json(body: bytes) -> Any:
-    try:
-        return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadRequest(f"the object provided is unrecognized: it is not JSON ({error})") from None
-
-
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """YAML as JSON has it: a timestamp stays text (sigs.k8s.io/yaml)."""
-
-    yaml_implicit_resolvers: ClassVar = {
-        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-
-
-def _yaml(body: bytes) -> Any:
-    try:
-        return yaml.load(body, Loader=_Loader)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise BadRequest(f"the object provided is unrecognized: it is not YAML ({error})") from None
 
 
 def checked(obj: Any, kind: Kind, raw: bytes, validation: str) -> tuple[Obj, list[str]]:
