@@ -72,8 +72,8 @@ def stop(settings: Settings) -> bool:
         _forget_in_kubectl(folder)
         lock = _end_server(folder)
         try:
-            if folder.lab.exists():  # whatever a server that was killed could not take along
-                _sweep(settings, lock)
+            if folder.runtime.is_dir():  # whatever a server that was killed could not take along
+                _sweep(_as_kept(settings, {}), lock)
             shutil.rmtree(folder.path, ignore_errors=not folder.path.exists())  # the server takes it along, too
         finally:
             os.close(lock)
@@ -191,7 +191,7 @@ def _spawn(settings: Settings, folder: StateFolder, lock: int) -> dict[str, Any]
     if "error" in answer:
         raise LabError(answer["error"])
     if not answer:
-        raise LabError(f"The lab did not start. The end of {folder.log} says why:\n{_tail(folder.log)}")
+        raise LabError(f"The lab did not start: {_last(folder.log)} The whole story is in {folder.log}.")
     return answer
 
 
@@ -258,10 +258,12 @@ def _sweep(settings: Settings, lock: int) -> None:
     folder = settings.folder
     process = _server(settings, folder, ["--lock", str(lock), "--sweep"], (lock,))
     if process.wait() != 0:
-        raise LabError(f"Not all of the lab could be removed. The end of {folder.log} says why:\n{_tail(folder.log)}")
+        raise LabError(f"Not all of the lab could be removed: {_last(folder.log)} The whole story is in {folder.log}.")
 
 
-def _tail(path: Path, lines: int = 8) -> str:
+def _last(log: Path) -> str:
+    """The log's last line: of a traceback, the one that says what went wrong."""
     with contextlib.suppress(OSError):
-        return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
-    return "(there is no log)"
+        lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+        return lines[-1].rstrip(".") + "." if lines else "it said nothing."
+    return "it said nothing."

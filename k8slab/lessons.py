@@ -82,4 +82,5 @@ def jupyter(directory: Path, port: int, browser: bool) -> tuple[list[str], dict[
 
 def _files(origin: Path) -> list[Path]:
     found = (path for path in sorted(origin.rglob("*")) if path.is_file())
-    return [path for path in found if not set(path.relative_to(origin).parts) & set(LEFT_OUT)]
+    kept = (path for path in found if not path.name.endswith(".words.json"))  # read from here, not from the copy
+    return [path for path in kept if not set(path.relative_to(origin).parts) & set(LEFT_OUT)]

@@ -19,13 +19,19 @@ def test_every_fence_is_named_with_a_reason_when_missing():
 
 
 def test_a_machine_without_anything(monkeypatch):
-    monkeypatch.setattr(isolation, "probe", lambda: isolation.unfenced("bubblewrap is not installed: apt install bubblewrap"))
+    monkeypatch.setattr(
+        isolation, "probe", lambda: isolation.unfenced("bubblewrap is not installed: apt install bubblewrap")
+    )
     monkeypatch.setattr(tools, "path_of", lambda name: None)
     monkeypatch.setattr(doctor, "_can_bind", lambda address, ports: False)
     findings = doctor.examine()
     assert not any(fence.present for fence in by_name(findings, "fence").values())
     said = doctor.as_text(findings, width=100)
-    for line in ("kubectl: sudo snap install kubectl --classic", "dot: sudo apt install graphviz", doctor.OPEN_LOW_PORTS):
+    for line in (
+        "kubectl: sudo snap install kubectl --classic",
+        "dot: sudo apt install graphviz",
+        doctor.OPEN_LOW_PORTS,
+    ):
         assert line in said
     assert "bubblewrap is not installed" in said
 

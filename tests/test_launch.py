@@ -165,16 +165,30 @@ def test_a_server_that_cannot_start_says_why(settings):
     assert launch.stop(settings)
 
 
+def test_a_file_in_the_way_is_named_without_traceback(settings):
+    settings.folder.make().runtime.write_text("a file where a folder belongs")
+    with pytest.raises(LabError) as caught:
+        launch.start(Settings.read(name="mine", runtime="local"))
+    assert "Traceback" not in str(caught.value)
+    assert "File exists" in str(caught.value)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk takes root")
-def test_a_full_disk_is_named(tmp_path):
+@pytest.mark.parametrize("runtime", ["simulated", "local"])
+def test_a_full_disk_is_named(tmp_path, runtime):
     disk = tmp_path / "disk"
     disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], capture_output=True, check=False)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], capture_output=True, check=False
+    )
     if mounted.returncode:
         pytest.skip("no mounts here")
+    settings = Settings.read({}, name="full", runtime=runtime, state_dir=str(disk))
     try:
         with pytest.raises(LabError, match=r"(?i)make room"):
-            launch.start(Settings.read({}, name="full", runtime="simulated", state_dir=str(disk)))
+            launch.start(settings)
+        launch.stop(settings)
+        assert not settings.folder.path.exists()
     finally:
         subprocess.run(["umount", "-l", disk], check=True)
 

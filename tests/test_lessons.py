@@ -19,7 +19,9 @@ def origin(tmp_path, monkeypatch):
 
 def test_copied_but_for_what_authors_need(origin, tmp_path):
     assert lessons.copy_to(tmp_path / "mine") == (3, 0)
-    found = sorted(str(path.relative_to(tmp_path / "mine")) for path in (tmp_path / "mine").rglob("*") if path.is_file())
+    found = sorted(
+        str(path.relative_to(tmp_path / "mine")) for path in (tmp_path / "mine").rglob("*") if path.is_file()
+    )
     assert found == ["00-start.ipynb", "05-later.ipynb", "words/00.json"]
     assert lessons.first(tmp_path / "mine").name == "00-start.ipynb"
 

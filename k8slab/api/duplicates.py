@@ -19,10 +19,10 @@ class _Doubled(dict[str, Any]):
     again: set[str]
 
 
-def find(text: bytes) -> list[str]:
+def find(text: bytes, *, as_yaml: bool = False) -> list[str]:
     """What strict decoding says of doubled keys, in the order of the text; a text that is broken has none."""
     try:
-        return _in_json(text) if text.lstrip()[:1] in (b"{", b"[") else _in_yaml(text)
+        return _in_json(text) if text.lstrip()[:1] in (b"{", b"[") and not as_yaml else _in_yaml(text)
     except (ValueError, RecursionError, yaml.YAMLError):
         return []
 

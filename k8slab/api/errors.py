@@ -31,11 +31,14 @@ class ApiError(Exception):
         super().__init__(message)
         self.message = message
         self.details = details
+        self.metadata: dict[str, Any] = {}  # of the list that could not be given: how to go on
 
     def status(self) -> dict[str, Any]:
         """The `Status` object a client gets."""
-        body: dict[str, Any] = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure"}
-        body |= {"message": self.message, "reason": self.reason}
+        body: dict[str, Any] = {"kind": "Status", "apiVersion": "v1", "metadata": self.metadata, "status": "Failure"}
+        body["message"] = self.message
+        if self.reason:
+            body["reason"] = self.reason
         if self.details is not None:
             body["details"] = self.details
         return body | {"code": self.code}
@@ -107,6 +110,14 @@ class BadRequest(ApiError):
     code, reason = 400, "BadRequest"
 
 
+class Refused(BadRequest):
+    """A request that Kubernetes answers with a bare 500 and no reason, though the mistake is in the request. Here the
+    answer is 400; clients show the same words.
+    """
+
+    reason = ""
+
+
 class Unauthorized(ApiError):
     """No token, or not this lab's."""
 
@@ -153,6 +164,12 @@ class UnsupportedMediaType(ApiError):
     code, reason = 415, "UnsupportedMediaType"
 
 
+class Timeout(ApiError):
+    """It did not happen in time: a revision that is not there yet."""
+
+    code, reason = 504, "Timeout"
+
+
 class TooManyRequests(ApiError):
     """Not now: a disruption budget, or the server itself, asks for patience."""
 
@@ -163,7 +180,7 @@ ERRORS: dict[str, type[ApiError]] = {
     error.reason: error
     for error in (
         NotFound, AlreadyExists, Conflict, Invalid, BadRequest, Unauthorized, Forbidden, MethodNotAllowed,
-        NotAcceptable, Gone, TooLarge, UnsupportedMediaType, TooManyRequests,
+        NotAcceptable, Gone, TooLarge, UnsupportedMediaType, Timeout, TooManyRequests,
     )
 }  # fmt: skip
 

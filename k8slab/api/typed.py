@@ -14,7 +14,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from k8slab.api import duplicates, quantities, schema
+from k8slab.api import duplicates, go_text, quantities, schema
 from k8slab.api.objects import Obj
 
 # Where in the object: (outer place, field name or list index, Go's name of the struct that has the field).
@@ -24,7 +24,14 @@ MOST_FINDINGS = 100  # as many as Kubernetes lists
 
 
 class WrongTypeError(Exception):
-    """A value that Go could not read into its field; the words are encoding/json's."""
+    """A value that Go could not read into its field; the words are encoding/json's.
+
+    `converting` says the same in the words of a strategic merge patch, which reads from a map and not from a text.
+    """
+
+    def __init__(self, message: str, converting: str = "") -> None:
+        super().__init__(message)
+        self.converting = converting or message
 
 
 class Findings(NamedTuple):
@@ -33,6 +40,7 @@ class Findings(NamedTuple):
     pruned: Obj  # as Kubernetes would hold it: known fields only; empty if a type is wrong
     strict: tuple[str, ...] = ()  # `unknown field "spec.replica"`: refused when strict, else a warning at most
     type_error: str = ""  # `json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of …`
+    converting: str = ""  # the same as a strategic merge patch says it: `unrecognized type: int32`
 
 
 def check(obj: Any, definition: str, raw: bytes = b"") -> Findings:
@@ -45,7 +53,7 @@ def check(obj: Any, definition: str, raw: bytes = b"") -> Findings:
     try:
         pruned, unknown = prune(obj, definition)
     except WrongTypeError as error:
-        return Findings({}, type_error=str(error))
+        return Findings({}, type_error=str(error), converting=error.converting)
     found = [f'unknown field "{path}"' for path in unknown] + (duplicates.find(raw) if raw else [])
     return Findings(pruned, tuple(found[:MOST_FINDINGS]))
 
@@ -70,17 +78,31 @@ def path(place: Place, name: str | int = "") -> str:
     return text.removeprefix(".")
 
 
-def wrong_type(value: Any, go_type: str, place: Place) -> WrongTypeError:
+def wrong_type(value: Any, go_type: str, place: Place, *, struct: bool = False) -> WrongTypeError:
     """Go's sentence. It names the innermost struct and the fields on the way, but neither indexes nor keys."""
     names: list[str] = []
-    struct = ""
+    home = ""
     while place is not None:
         if place[2]:
-            struct = struct or place[2]
+            home = home or place[2]
             names.append(str(place[1]))
         place = place[0]
-    into = f"Go struct field {struct}.{'.'.join(reversed(names))} of" if struct else "Go value of"
-    return WrongTypeError(f"json: cannot unmarshal {_describe(value, go_type)} into {into} type {go_type}")
+    into = f"Go struct field {home}.{'.'.join(reversed(names))} of" if home else "Go value of"
+    said = f"json: cannot unmarshal {_describe(value, go_type)} into {into} type {go_type}"
+    return WrongTypeError(said, _converting(value, go_type, struct))
+
+
+def _converting(value: Any, go_type: str, struct: bool) -> str:
+    """What apimachinery's converter says (pkg/runtime/converter.go)."""
+    kind = go_text.kind(value)
+    if struct:
+        return f"cannot restore struct from: {kind}"
+    if go_type.startswith(("map[", "[]")):
+        return f"cannot restore {'map' if go_type.startswith('map') else 'slice'} from {kind}"
+    number = go_type in ("int32", "int64")
+    if (kind == "float64" and number) or (kind == "int64" and not number and go_type not in ("bool", "float64")):
+        return f"cannot convert {kind} to {go_type}"
+    return f"unrecognized type: {go_type if number or go_type in ('bool', 'float64') else 'string'}"
 
 
 def _describe(value: Any, go_type: str) -> str:
@@ -108,7 +130,7 @@ def _struct(definition: str) -> Reader:
 
     def read(value: Any, place: Place, unknown: list[str]) -> Obj:
         if type(value) is not dict:
-            raise wrong_type(value, go_type, place)
+            raise wrong_type(value, go_type, place, struct=True)
         found: Obj = {}
         for name, item in value.items():
             entry = entries.get(name)

@@ -6,9 +6,11 @@ pkg/registry/core/pod/strategy.go; the collector in `controllers/garbage.py` doe
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from k8slab.api.causes import invalid, unsupported
 from k8slab.api.errors import BadRequest, Cause, Conflict, Invalid
 from k8slab.api.kinds import Kind
 from k8slab.api.objects import Obj, is_terminating
@@ -38,37 +40,39 @@ class DeleteOptions:
         except ValueError:
             raise BadRequest(f"gracePeriodSeconds must be a whole number of seconds, not {grace!r}") from None
         propagation = body.get("propagationPolicy", query.get("propagationPolicy"))
-        if body.get("orphanDependents") is not None:
-            propagation = "Orphan" if body["orphanDependents"] else "Background"
-        if propagation not in (None, *POLICIES):
-            names = ", ".join(f'"{policy}"' for policy in (*sorted(POLICIES), "nil"))
-            cause = Cause(
-                "FieldValueNotSupported",
-                f'Unsupported value: "{propagation}": supported values: {names}',
-                "propagationPolicy",
-            )
-            raise Invalid.of("meta.k8s.io", "DeleteOptions", "", [cause])
+        orphan = body.get("orphanDependents")
+        if orphan is None and "orphanDependents" in query:
+            orphan = query["orphanDependents"].lower() not in ("false", "0")
+        dry_run = body.get("dryRun") or [asked for asked in (query.get("dryRun"),) if asked]
+        if causes := list(_problems(propagation, orphan, dry_run)):
+            raise Invalid.of("meta.k8s.io", "DeleteOptions", "", causes)
+        if orphan is not None:
+            propagation = "Orphan" if orphan else "Background"
         return cls(
-            grace, propagation, conditions.get("uid") or "", conditions.get("resourceVersion") or "",
-            bool(body.get("dryRun") or query.get("dryRun")),
-        )  # fmt: skip
+            grace, propagation, conditions.get("uid") or "", conditions.get("resourceVersion") or "", bool(dry_run)
+        )
 
     def check(self, kind: Kind, obj: Obj) -> None:
         """Raises Conflict unless the preconditions hold."""
         meta = obj["metadata"]
-        if self.uid and self.uid != meta["uid"]:
-            raise Conflict.of(kind.group, kind.plural, meta["name"], uid_differs(self.uid, meta["uid"]))
-        if self.resource_version and self.resource_version != meta["resourceVersion"]:
-            why = (
-                f"Precondition failed: ResourceVersion in precondition: {self.resource_version}, "
-                f"ResourceVersion in object meta: {meta['resourceVersion']}"
-            )
-            raise Conflict.of(kind.group, kind.plural, meta["name"], why)
+        for what, asked, found, guess in (
+            ("UID", self.uid, meta["uid"], "deleted and then recreated"),
+            ("ResourceVersion", self.resource_version, meta["resourceVersion"], "modified"),
+        ):
+            if asked and asked != found:
+                differs = f"the {what} in the precondition ({asked}) does not match the {what} in record ({found})"
+                why = f"{differs}. The object might have been {guess}"
+                raise Conflict.of(kind.group, kind.kind, meta["name"], why)
 
 
-def uid_differs(expected: str, found: str) -> str:
-    """How Kubernetes words a uid precondition that fails."""
-    return f"Precondition failed: UID in precondition: {expected}, UID in object meta: {found}"
+def _problems(propagation: str | None, orphan: bool | None, dry_run: list[str]) -> Iterable[Cause]:
+    """What is wrong with the options (apimachinery/pkg/apis/meta/v1/validation)."""
+    if orphan is not None and propagation is not None:
+        yield invalid("propagationPolicy", propagation, "orphanDependents and deletionPropagation cannot be both set")
+    if propagation not in (None, *POLICIES):
+        yield unsupported("propagationPolicy", propagation, (*sorted(POLICIES), "nil"))
+    if any(asked != "All" for asked in dry_run):
+        yield unsupported("dryRun", dry_run, ("All",))
 
 
 def mark(kind: Kind, obj: Obj, options: DeleteOptions, clock: Clock) -> Obj | None:

@@ -53,6 +53,15 @@ def table_version(accept: str) -> bool:
     return "as=Table" in accept and "meta.k8s.io" in accept
 
 
+def included(query: Mapping[str, str]) -> str:
+    """`includeObject`: how much of each object a Table's row brings along. Raises BadRequest."""
+    asked = query.get("includeObject") or "Metadata"
+    if asked not in ("None", "Metadata", "Object"):
+        why = f"includeObject: Invalid value: \"{asked}\": must be 'Metadata', 'Object', 'None', or empty"
+        raise BadRequest(f"Unable to convert to Table as requested: {why}")
+    return asked
+
+
 def query_int(query: Mapping[str, str], name: str) -> int | None:
     """A whole number from the query. Raises BadRequest."""
     text = query.get(name, "")
@@ -65,8 +74,8 @@ def query_int(query: Mapping[str, str], name: str) -> int | None:
 
 
 def query_flag(query: Mapping[str, str], name: str) -> bool:
-    """`true`, `1` and the like."""
-    return query.get(name, "").lower() in ("true", "1", "t")
+    """A yes or no: there, and not `false` or `0` (apimachinery/pkg/runtime/conversion.go)."""
+    return name in query and query[name].lower() not in ("false", "0")
 
 
 def query_revision(query: Mapping[str, str]) -> int | None:
@@ -118,4 +127,11 @@ def checked(obj: Any, kind: Kind, raw: bytes, validation: str) -> tuple[Obj, lis
         raise BadRequest(
             f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: strict decoding error: {said}'
         )
-    return findings.pruned, [] if validation == "Ignore" else list(findings.strict)
+    return keeping_reset(findings.pruned, obj), [] if validation == "Ignore" else list(findings.strict)
+
+
+def keeping_reset(pruned: Obj, sent: Obj) -> Obj:
+    """Decoding drops empty lists; but an empty `managedFields` says that nobody shall own anything any more."""
+    if isinstance(sent.get("metadata"), dict) and sent["metadata"].get("managedFields") == []:
+        pruned["metadata"]["managedFields"] = []
+    return pruned

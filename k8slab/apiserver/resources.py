@@ -6,26 +6,28 @@ Between `app.py`, which owns the routes, and `verbs.py`, which does the work. `r
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import replace
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from k8slab.api import patch
-from k8slab.api.errors import ApiError, BadRequest, MethodNotAllowed, UnsupportedMediaType
+from k8slab.api import conversion, typed
+from k8slab.api.errors import BadRequest, MethodNotAllowed
 from k8slab.api.kinds import Kind
 from k8slab.api.objects import Obj, encode
-from k8slab.apiserver import scale, watch
+from k8slab.api.schema import META
+from k8slab.apiserver import scale, watch, writes
+from k8slab.apiserver.agreement import expect_type
+from k8slab.apiserver.asked import TOKEN_REQUEST, Asked
 from k8slab.apiserver.deletion import DeleteOptions
-from k8slab.apiserver.paging import page
+from k8slab.apiserver.options import ListOptions
+from k8slab.apiserver.paging import future, listed
 from k8slab.apiserver.requests import (
     Target,
-    checked,
-    media_type,
+    included,
     query_flag,
-    query_int,
     query_revision,
     read_object,
     table_version,
@@ -36,11 +38,6 @@ from k8slab.apiserver.table import table
 from k8slab.apiserver.verbs import Verbs, allowed
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-PATCHES = {
-    "application/json-patch+json": lambda obj, change, _: patch.json_patch(obj, change),
-    "application/merge-patch+json": lambda obj, change, _: patch.json_merge_patch(obj, change),
-    "application/strategic-merge-patch+json": patch.strategic_merge_patch,
-}
 
 
 class Streams(Protocol):
@@ -54,13 +51,16 @@ class Streams(Protocol):
 class Resources:
     """Answers every request under /api and /apis that names a kind."""
 
-    def __init__(self, verbs: Verbs, streams: Streams) -> None:
+    def __init__(self, verbs: Verbs, streams: Streams, asked: Asked) -> None:
         self._verbs = verbs
         self._streams = streams
+        self._asked = asked
 
     async def handle(self, request: Request) -> Response:
         where = target(request.url.path)
         query = dict(request.query_params)
+        if where.kind.kept == "nowhere":
+            return await self._ask(request, where, query)
         if where.subresource == "log":
             return await self._logs(where, query)
         if where.subresource:
@@ -77,52 +77,21 @@ class Resources:
         verb = {"GET": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}.get(request.method, "")
         allowed(where.kind, verb)
         if verb == "get":
-            return self._shown(request, where.kind, self._verbs.get(where.kind, where.name, where.namespace))
+            if (revision := query_revision(query) or 0) > self._verbs.store.revision:
+                raise future(revision, self._verbs.store.revision)
+            return self._shown(request, where.kind, self._verbs.get(where.kind.stored, where.name, where.namespace))
         if verb == "delete":
             return await self._delete(request, where, query)
         return await self._change(request, where, query)
 
     async def _change(self, request: Request, where: Target, query: dict[str, str]) -> Response:
         """PUT and PATCH, of an object or its status."""
-        warnings: list[str] = []
-        change = await (self._put if request.method == "PUT" else self._patched)(request, where, query, warnings)
-        dry_run = _dry_run(query)
-        obj = self._verbs.update(
-            where.kind, where.name, where.namespace, change, subresource=where.subresource, dry_run=dry_run
-        )
-        return self._shown(request, where.kind, obj, warnings=warnings)
-
-    async def _put(
-        self, request: Request, where: Target, query: dict[str, str], warnings: list[str]
-    ) -> Callable[[Obj], Obj]:
-        obj, said = await self._body(request, where.kind, query)
-        warnings += said
-        return lambda _: obj
-
-    async def _patched(
-        self, request: Request, where: Target, query: dict[str, str], warnings: list[str]
-    ) -> Callable[[Obj], Obj]:
-        kind = media_type(request.headers.get("content-type", ""))
-        if kind not in PATCHES:
-            accepted = ", ".join(PATCHES)
-            raise UnsupportedMediaType(
-                f"the body of the request was in an unknown format - accepted media types include: {accepted}"
-            )
-        body = await request.body()
-        wish = read_object(body, "application/json")
-
-        def change(obj: Obj) -> Obj:
-            changed, said = checked(
-                PATCHES[kind](obj, wish, where.kind.definition), where.kind, b"", query.get("fieldValidation", "Warn")
-            )
-            warnings.extend(said)
-            return changed
-
-        return change
+        new = await writes.change(self._verbs, request, where, query)
+        return self._shown(request, where.kind, new.obj, new.code, new.warnings)
 
     async def _delete(self, request: Request, where: Target, query: dict[str, str]) -> Response:
         options = await _delete_options(request, query)
-        obj, gone = self._verbs.delete(where.kind, where.name, where.namespace, options)
+        obj, gone = self._verbs.delete(where.kind.stored, where.name, where.namespace, options)
         if not gone or where.kind.kind in (
             "Pod",
             "Service",
@@ -147,117 +116,128 @@ class Resources:
             return (
                 self._watch(where, query, request) if query_flag(query, "watch") else self._list(request, where, query)
             )
+        if kind.namespaced and not where.namespace:
+            raise MethodNotAllowed("the server does not allow this method on the requested resource", {})
         if request.method == "DELETE":
             allowed(kind, "deletecollection")
             options = await _delete_options(request, query)
-            found = self._verbs.delete_collection(kind, where.namespace, _selection(kind, query), options)
+            found = self._verbs.delete_collection(kind.stored, where.namespace, _selection(kind, query), options)
             return _answer(self._as_list(kind, found, {"resourceVersion": str(self._verbs.store.revision)}))
-        if request.method != "POST" or (kind.namespaced and not where.namespace):
+        if request.method != "POST":
             raise MethodNotAllowed("the server does not allow this method on the requested resource", {})
-        obj, warnings = await self._body(request, kind, query)
-        created = self._verbs.create(kind, obj, where.namespace, dry_run=_dry_run(query))
-        return self._shown(request, kind, created, 201, warnings)
+        new = await writes.create(self._verbs, request, where, query)
+        return self._shown(request, kind, new.obj, new.code, new.warnings)
 
     def _list(self, request: Request, where: Target, query: dict[str, str]) -> Response:
-        found = self._verbs.list(where.kind, where.namespace, _selection(where.kind, query))
-        meta: Obj = {"resourceVersion": str(self._verbs.store.revision)}
-        if limit := query_int(query, "limit"):
-            found, rest = page(found, limit, query.get("continue", ""), self._verbs.store.compacted)
-            meta |= rest
-            if rest.get("remainingItemCount") and (query.get("labelSelector") or query.get("fieldSelector")):
-                del meta["remainingItemCount"]  # not told when a selector filters, as in Kubernetes
+        wanted = ListOptions.read(query)
+        found, meta = listed(
+            self._verbs.store, where.kind.stored, where.namespace, _selection(where.kind, query), wanted
+        )
         if table_version(request.headers.get("accept", "")):
-            include = query.get("includeObject") or "Metadata"
-            return _answer(table(where.kind.kind, found, self._verbs.clock.time(), meta=meta, include=include))
+            return _answer(self._table(where.kind, found, meta, query))
         return _answer(self._as_list(where.kind, found, meta))
+
+    def _table(self, kind: Kind, found: Sequence[Obj], meta: Obj, query: Mapping[str, str], first: bool = True) -> Obj:
+        """The cells are those of the stored form, whichever form was asked for."""
+        include = included(query)
+        made = table(kind.kind, found, self._verbs.clock.time(), meta=meta, include=include, headers=first)
+        if include == "Object" and kind.kept == "elsewhere":
+            made["rows"] = [{**row, "object": conversion.served(kind, row["object"])} for row in made["rows"]]
+        return made
 
     @staticmethod
     def _as_list(kind: Kind, found: Sequence[Obj], meta: Obj) -> Obj:
-        items = [{k: v for k, v in obj.items() if k not in ("apiVersion", "kind")} for obj in found]
+        shown = (conversion.served(kind, obj) for obj in found)
+        items = [{k: v for k, v in obj.items() if k not in ("apiVersion", "kind")} for obj in shown]
         return {"kind": f"{kind.kind}List", "apiVersion": kind.api_version, "metadata": meta, "items": items}
 
     def _watch(self, where: Target, query: dict[str, str], request: Request) -> Response:
-        initial = query_flag(query, "sendInitialEvents")
-        revision = query_revision(query)
-        if revision and revision > self._verbs.store.revision:
-            raise _future(revision, self._verbs.store.revision)
+        asked = ListOptions.read(query)
+        newest = self._verbs.store.revision
+        if asked.revision and asked.revision > newest:
+            raise future(asked.revision, newest)
+        since = asked.revision or None
+        if asked.initial_events is not None:
+            since = None if asked.initial_events else since or newest
         wanted = watch.WatchRequest(
-            kind=where.kind, namespace=where.namespace, selection=_selection(where.kind, query),
-            since=None if initial or not revision else revision, timeout=query_int(query, "timeoutSeconds"),
-            bookmarks=query_flag(query, "allowWatchBookmarks"), mark_initial_end=initial,
+            kind=where.kind, namespace=where.namespace, selection=_selection(where.kind, query), since=since,
+            timeout=asked.timeout, bookmarks=asked.bookmarks,
+            mark_initial_end=bool(asked.initial_events) and asked.bookmarks,
+            table=table_version(request.headers.get("accept", "")),
         )  # fmt: skip
-        form = self._row_maker(where.kind, query) if table_version(request.headers.get("accept", "")) else None
+        form: Callable[[Obj], Obj] | None = None
+        if where.kind.kept == "elsewhere":
+            form = partial(conversion.served, where.kind)
+        if wanted.table:
+            form = self._row_maker(where.kind, query)
         stream = watch.lines(self._verbs.store, self._verbs.clock, wanted, form)
         return StreamingResponse(stream, media_type="application/json")
 
     def _row_maker(self, kind: Kind, query: dict[str, str]) -> Callable[[Obj], Obj]:
         """Each event's Table has one row; only the first brings the column headers."""
         first = [True]
+        included(query)  # what is wrong with it is said before the stream begins
 
         def form(obj: Obj) -> Obj:
             headers, first[0] = first[0], False
-            meta = {"resourceVersion": obj["metadata"]["resourceVersion"]}
-            include = query.get("includeObject") or "Metadata"
-            return table(kind.kind, [obj], self._verbs.clock.time(), meta=meta, include=include, headers=headers)
+            return self._table(kind, [obj], {"resourceVersion": obj["metadata"]["resourceVersion"]}, query, headers)
 
         return form
+
+    # ---- what is not kept ----------------------------------------------------------------------------------------
+
+    async def _ask(self, request: Request, where: Target, query: dict[str, str]) -> Response:
+        reads = "get" if where.name else "list"
+        allowed(where.kind, {"GET": reads, "POST": "create"}.get(request.method, ""))
+        if request.method == "POST":
+            obj, warnings = await writes.body(request, where.kind, query)
+            expect_type(where.kind, obj)
+            return self._shown(request, where.kind, self._asked.create(where, obj), 201, warnings)
+        found = self._asked.metrics(where, _selection(where.kind, query))
+        if table_version(request.headers.get("accept", "")):
+            return _answer(self._table(where.kind, found, {}, query))
+        return _answer(found[0] if where.name else self._as_list(where.kind, found, {}))
 
     # ---- subresources -------------------------------------------------------------------------------------------
 
     async def _subresource(self, request: Request, where: Target, query: dict[str, str]) -> Response:
         if where.subresource == "scale":
             return await self._scale(request, where, query)
+        if where.subresource == "token" and request.method == "POST":
+            obj, _ = await writes.body(request, TOKEN_REQUEST, query)
+            return _answer(self._asked.token(where, obj), 201)
         if where.subresource == "binding" and request.method == "POST":
             self._verbs.bind(where.namespace, where.name, read_object(await request.body(), _content(request)))
             return _answer(
                 {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}, 201
             )
         if request.method == "GET" and where.subresource == "status":
-            return self._shown(request, where.kind, self._verbs.get(where.kind, where.name, where.namespace))
+            return self._shown(request, where.kind, self._verbs.get(where.kind.stored, where.name, where.namespace))
         if request.method in ("PUT", "PATCH") and where.subresource in ("status", "finalize"):
             return await self._change(request, where, query)
         raise MethodNotAllowed("the server does not allow this method on the requested resource", {})
 
     async def _scale(self, request: Request, where: Target, query: dict[str, str]) -> Response:
-        obj = self._verbs.get(where.kind, where.name, where.namespace)
-        if request.method != "GET":
-            wish = read_object(
-                await request.body(), _content(request) if request.method == "PUT" else "application/json"
-            )
-            how = PATCHES.get(media_type(_content(request)))
-            if request.method == "PATCH" and how is None:
-                raise UnsupportedMediaType("a scale is patched with JSON, merge or strategic merge patch")
-            change = scale.change(
-                where.kind, wish if request.method == "PUT" else how and how(scale.of(obj), wish, scale.DEFINITION)
-            )
-            obj = self._verbs.update(where.kind, where.name, where.namespace, change, dry_run=_dry_run(query))
-        return _answer(scale.of(obj))
+        if request.method == "GET":
+            return _answer(scale.of(self._verbs.get(where.kind.stored, where.name, where.namespace)))
+        return _answer((await writes.change_scale(self._verbs, request, where, query)).obj)
 
     async def _logs(self, where: Target, query: dict[str, str]) -> Response:
-        self._verbs.get(where.kind, where.name, where.namespace)
+        self._verbs.get(where.kind.stored, where.name, where.namespace)
         stream = await self._streams.logs(where.namespace, where.name, query.get("container", ""), query)
         return StreamingResponse(stream, media_type="text/plain")
 
     # ---- bodies and answers -------------------------------------------------------------------------------------
 
-    async def _body(self, request: Request, kind: Kind, query: dict[str, str]) -> tuple[Obj, list[str]]:
-        body = await request.body()
-        content = _content(request)
-        obj = read_object(body, content)
-        raw = b"" if "protobuf" in content else body
-        return checked(obj, kind, raw, query.get("fieldValidation") or "Warn")
-
-    def _shown(
-        self, request: Request, kind: Kind, obj: Obj, code: int = 200, warnings: list[str] | None = None
-    ) -> Response:
+    def _shown(self, request: Request, kind: Kind, obj: Obj, code: int = 200, warnings: Sequence[str] = ()) -> Response:
         if table_version(request.headers.get("accept", "")) and request.method == "GET":
             meta = {"resourceVersion": obj["metadata"]["resourceVersion"]}
-            include = request.query_params.get("includeObject") or "Metadata"
-            return _answer(table(kind.kind, [obj], self._verbs.clock.time(), meta=meta, include=include))
-        response = _answer(obj, code)
-        for warning in warnings or []:
-            escaped = " ".join(warning.split()).replace("\\", "\\\\").replace('"', '\\"')
-            response.headers.append("Warning", f'299 - "{escaped}"')
+            return _answer(self._table(kind, [obj], meta, request.query_params))
+        response = _answer(conversion.served(kind, obj), code)
+        for warning in warnings:
+            said = "".join(char for char in " ".join(warning.split()) if char.isprintable())
+            escaped = said.replace("\\", "\\\\").replace('"', '\\"')
+            response.raw_headers.append((b"warning", f'299 - "{escaped}"'.encode(errors="replace")))
         return response
 
 
@@ -278,23 +258,9 @@ def _selection(kind: Kind, query: dict[str, str]) -> Selection:
     return Selection(kind, query.get("labelSelector", ""), query.get("fieldSelector", ""))
 
 
-def _dry_run(query: dict[str, str]) -> bool:
-    if (asked := query.get("dryRun", "")) not in ("", "All"):
-        raise BadRequest(f'Invalid value: "{asked}": dryRun must be "All" or not set')
-    return bool(asked)
-
-
 async def _delete_options(request: Request, query: dict[str, str]) -> DeleteOptions:
     body = await request.body()
-    sent = read_object(body, _content(request)) if body else {}
-    if not isinstance(sent, dict):
-        raise BadRequest("DeleteOptions is an object")
-    options = DeleteOptions.read(sent, query)
-    return replace(options, dry_run=options.dry_run or _dry_run(query))
-
-
-def _future(asked: int, current: int) -> ApiError:
-    error = ApiError(f"Too large resource version: {asked}, current: {current}", {"causes": [
-        {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}], "retryAfterSeconds": 1})  # fmt: skip
-    error.code, error.reason = 504, "Timeout"
-    return error
+    findings = typed.check(read_object(body, _content(request)) if body else {}, f"{META}.DeleteOptions")
+    if findings.type_error:
+        raise BadRequest(f"DeleteOptions cannot be handled as a DeleteOptions: {findings.type_error}")
+    return DeleteOptions.read(findings.pruned, query)

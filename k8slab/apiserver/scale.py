@@ -14,7 +14,8 @@ from k8slab.api.kinds import Kind
 from k8slab.api.objects import Obj
 from k8slab.api.selectors import format_selector
 
-DEFINITION = "io.k8s.api.autoscaling.v1.Scale"
+KIND = Kind("autoscaling", "v1", "Scale", "scales")  # no row of the table: it is never stored
+DEFINITION = KIND.definition
 _COPIED = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
 
 
@@ -39,10 +40,15 @@ def change(kind: Kind, wished: Any) -> Callable[[Obj], Obj]:
     scale = findings.pruned
 
     def apply(obj: Obj) -> Obj:
-        version = (scale.get("metadata") or {}).get("resourceVersion")
-        if version not in (None, "", obj["metadata"]["resourceVersion"]):
-            raise Conflict.of(kind.group, kind.plural, obj["metadata"]["name"])
+        check(kind, obj, scale)
         obj["spec"]["replicas"] = (scale.get("spec") or {}).get("replicas", 0)
         return obj
 
     return apply
+
+
+def check(kind: Kind, obj: Obj, scale: Obj) -> None:
+    """Raises Conflict unless the Scale is of this revision of its workload, or does not say."""
+    version = (scale.get("metadata") or {}).get("resourceVersion")
+    if version not in (None, "", obj["metadata"]["resourceVersion"]):
+        raise Conflict.of(kind.group, kind.plural, obj["metadata"]["name"])

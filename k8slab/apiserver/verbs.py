@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
 from typing import Any
 
 from k8slab.api.defaults import apply_defaults
 from k8slab.api.errors import (
     AlreadyExists,
     ApiError,
-    BadRequest,
     Cause,
     Conflict,
     Forbidden,
@@ -25,34 +24,25 @@ from k8slab.api.errors import (
     NotFound,
 )
 from k8slab.api.kinds import KINDS, Kind
+from k8slab.api.managed_fields import Applied, settle
 from k8slab.api.objects import Key, Obj, copy, is_terminating, random_suffix
 from k8slab.api.validation import validate
 from k8slab.apiserver import deletion
+from k8slab.apiserver.admission import Admission
+from k8slab.apiserver.agreement import CREATED_BY_PUT, KEPT, addressed, expect_current, expect_name, merged
 from k8slab.apiserver.allocator import Allocator
 from k8slab.apiserver.deletion import DeleteOptions
 from k8slab.apiserver.selection import Selection
-from k8slab.apiserver.strategy import Strategy, strategies
+from k8slab.apiserver.strategy import strategies
+from k8slab.apiserver.strategy_base import Strategy
 from k8slab.clock import Clock
 from k8slab.store.base import Exists, Full, Missing, Stale, Store
 
-SERVER_OWNED = (
-    "uid",
-    "creationTimestamp",
-    "generation",
-    "deletionTimestamp",
-    "deletionGracePeriodSeconds",
-    "namespace",
-    "name",
-)
 NAME_TRIES = 8  # a generated name that is taken is drawn again (KEP-4420)
 
-
-@dataclass(frozen=True)
-class WriteOptions:
-    """What a client may ask of a write."""
-
-    dry_run: bool = False
-    subresource: str = ""
+# The managedFields of an object that is written: from the object before (None: there was none), the new one, and what
+# was sent as managedFields. No such function: a write of the parts inside, which is not tracked.
+Owners = Callable[[Obj | None, Obj, Any], list[Obj]]
 
 
 class Verbs:
@@ -62,7 +52,8 @@ class Verbs:
         self.store = store
         self.clock = clock
         self.allocator = Allocator(service_range)
-        self._strategies = strategies(lambda: store.list(KINDS["Service"].resource), self.allocator)
+        self._strategies = strategies(lambda: store.list(KINDS["Service"].resource), self.allocator, clock.timestamp)
+        self._admission = Admission(store)
 
     # ---- reading ------------------------------------------------------------------------------------------------
 
@@ -80,19 +71,16 @@ class Verbs:
 
     # ---- writing ------------------------------------------------------------------------------------------------
 
-    def create(self, kind: Kind, obj: Obj, namespace: str = "", *, dry_run: bool = False) -> Obj:
+    def create(
+        self, kind: Kind, obj: Obj, namespace: str = "", *, dry_run: bool = False, owners: Owners | None = None
+    ) -> Obj:
         """Create an object from what somebody sent. Raises AlreadyExists, Invalid, Forbidden, NotFound, BadRequest."""
         obj = copy(obj)
-        meta = self._address(kind, obj, namespace)
+        meta = addressed(kind, obj, namespace)
         self._require_namespace(kind, meta)
         generate = not meta.get("name") and meta.get("generateName")
-        for unwanted in (
-            "resourceVersion",
-            "deletionTimestamp",
-            "deletionGracePeriodSeconds",
-            "selfLink",
-            "managedFields",
-        ):
+        sent = meta.pop("managedFields", None)
+        for unwanted in ("resourceVersion", *KEPT, "selfLink"):
             meta.pop(unwanted, None)
         meta |= {"uid": str(uuid.uuid4()), "creationTimestamp": self.clock.timestamp()}
         if kind.generation:
@@ -100,20 +88,68 @@ class Verbs:
         if "status" in kind.subresources and kind.kind != "Node":
             obj["status"] = {}
         apply_defaults(obj, kind.definition)
+        self._own(owners, None, obj, sent)
+        self._admission.change(kind, obj)
         for attempt in range(NAME_TRIES):
             if generate:
                 meta["name"] = generate[:58] + random_suffix()
             if attempt == 0:
                 causes = self._strategy(kind).create(obj)
                 self._refuse(kind, obj, causes + validate(obj))
+                self._admission.check(kind, obj)
             try:
-                return self._store(
-                    kind, lambda: self.store.create(kind.resource, self._key(kind, obj), obj), obj, dry_run
+                return self._written(
+                    kind, lambda: self.store.create(kind.resource, self._key(kind, obj), obj), obj, None, dry_run
                 )
             except Exists:
                 if not generate:
                     break
-        raise AlreadyExists.of(kind.group, kind.plural, meta["name"])
+        taken = AlreadyExists.of(kind.group, kind.plural, meta["name"])
+        if generate:
+            message = f"{taken.message}, the server was not able to generate a unique name for the object"
+            raise AlreadyExists(message, {**(taken.details or {}), "retryAfterSeconds": 1})
+        raise taken
+
+    def replace(
+        self, kind: Kind, name: str, namespace: str, obj: Obj, *, dry_run: bool = False, owners: Owners | None = None
+    ) -> tuple[Obj, bool]:
+        """PUT: the object as sent, and whether it is new; a few kinds may be created so. Raises as the two others."""
+        expect_name(obj, name)
+        if kind.kind in CREATED_BY_PUT and self.store.get(kind.resource, Key(namespace, name)) is None:
+            addressed(kind, obj, namespace, name)
+            return self.create(kind, obj, namespace, dry_run=dry_run, owners=owners), True
+        return self.update(kind, name, namespace, lambda _: obj, dry_run=dry_run, owners=owners), False
+
+    def apply(
+        self,
+        kind: Kind,
+        name: str,
+        namespace: str,
+        applied: Callable[[Obj], Applied],
+        *,
+        subresource: str = "",
+        dry_run: bool = False,
+    ) -> tuple[Obj, bool]:
+        """Server-side apply: the object with a configuration applied, and whether it is new.
+
+        `applied` does it, to the current object or to an empty one. Raises ApplyConflict, and as the others do.
+        """
+        old = self.store.get(kind.resource, Key(namespace, name))
+        if old is None and subresource:
+            raise NotFound.of(kind.group, kind.plural, name)
+        done = applied(copy(old) if old else {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": {}})
+        if old is not None:
+            new = self.update(
+                kind, name, namespace, lambda _: done.obj,
+                subresource=subresource, dry_run=dry_run, owners=lambda *_: done.entries,
+            )  # fmt: skip
+            return new, False
+        expect_name(done.obj, name)
+        if uid := done.obj["metadata"].get("uid"):
+            why = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+            raise Conflict.of(kind.group, kind.plural, name, why)
+        addressed(kind, done.obj, namespace, name)
+        return self.create(kind, done.obj, namespace, dry_run=dry_run, owners=lambda *_: done.entries), True
 
     def update(
         self,
@@ -124,6 +160,7 @@ class Verbs:
         *,
         subresource: str = "",
         dry_run: bool = False,
+        owners: Owners | None = None,
     ) -> Obj:
         """Change an object: `change` gets a copy of the current one and returns the wished one.
 
@@ -132,20 +169,25 @@ class Verbs:
         """
         old = self.get(kind, name, namespace)
         obj = change(copy(old))
-        self._address(kind, obj, namespace, name)
-        self._check_identity(kind, old, obj["metadata"])
-        obj = self._merged(kind, old, obj, subresource)
+        addressed(kind, obj, namespace, name)
+        expect_current(kind, old, obj["metadata"])
+        sent = obj["metadata"].get("managedFields")
+        obj = merged(kind, old, obj, subresource)
         apply_defaults(obj, kind.definition)
-        causes = [] if subresource else self._strategy(kind).update(obj, old)
+        self._own(owners, old, obj, sent)
+        causes = self._prepared(kind, obj, old, subresource)
         if kind.generation and not subresource and _wish(obj) != _wish(old):
             obj["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
-        if obj == old:
+        if settle(obj, old) is old:  # nothing changed, or only the time at which nobody changed anything
             return old
-        self._refuse(kind, obj, causes + validate(obj, old))
+        self._refuse(kind, obj, [*causes, *validate(obj, old)])
         key = Key(namespace, name)
         if is_terminating(obj) and self._may_go(obj):
             return self._store(kind, lambda: self.store.delete(kind.resource, key), obj, dry_run)
-        return self._store(kind, lambda: self.store.update(kind.resource, key, obj), obj, dry_run)
+        if subresource:
+            return self._store(kind, lambda: self.store.update(kind.resource, key, obj), obj, dry_run)
+        self._admission.check(kind, obj, old)
+        return self._written(kind, lambda: self.store.update(kind.resource, key, obj), obj, old, dry_run)
 
     def delete(
         self, kind: Kind, name: str, namespace: str = "", options: DeleteOptions | None = None
@@ -171,7 +213,8 @@ class Verbs:
         """Delete all that the selection lets through, each by its own rules."""
         found = self.list(kind, namespace, selection)
         for obj in found:
-            self.delete(kind, obj["metadata"]["name"], obj["metadata"].get("namespace", ""), options)
+            with suppress(NotFound):  # gone with another one
+                self.delete(kind, obj["metadata"]["name"], obj["metadata"].get("namespace", ""), options)
         return found
 
     def remove(
@@ -225,31 +268,23 @@ class Verbs:
     def _strategy(self, kind: Kind) -> Strategy:
         return self._strategies.get(kind.kind) or Strategy()
 
+    def _prepared(self, kind: Kind, obj: Obj, old: Obj, subresource: str) -> Sequence[Cause]:
+        """The kind's strategy has its say in a change of the object or of its status."""
+        if not subresource:
+            return self._strategy(kind).update(obj, old)
+        if subresource == "status":
+            self._strategy(kind).update_status(obj, old)
+        return []
+
+    def _written(self, kind: Kind, write: Callable[[], Obj], obj: Obj, old: Obj | None, dry_run: bool) -> Obj:
+        """The object, stored and counted against the quotas of its namespace."""
+        stored = self._store(kind, write, obj, dry_run)
+        if not dry_run:
+            self._admission.charge(kind, stored, old)
+        return stored
+
     def _key(self, kind: Kind, obj: Obj) -> Key:
         return Key(obj["metadata"]["namespace"] if kind.namespaced else "", obj["metadata"]["name"])
-
-    def _address(self, kind: Kind, obj: Obj, namespace: str, name: str = "") -> Obj:
-        """Make the object agree with where it was sent, or say why it cannot."""
-        if obj.get("kind", kind.kind) != kind.kind or obj.get("apiVersion", kind.api_version) != kind.api_version:
-            raise BadRequest(
-                f"the API version in the data ({obj.get('apiVersion')}, Kind={obj.get('kind')}) does not match "
-                f"the expected API version ({kind.api_version}, Kind={kind.kind})"
-            )
-        obj |= {"apiVersion": kind.api_version, "kind": kind.kind}
-        meta = obj.get("metadata")
-        if meta is None:
-            meta = obj["metadata"] = {}
-        if kind.namespaced:
-            if meta.setdefault("namespace", namespace) not in (namespace, ""):
-                raise BadRequest(
-                    "the namespace of the provided object does not match the namespace sent on the request"
-                )
-            meta["namespace"] = namespace
-        else:
-            meta.pop("namespace", None)
-        if name and meta.setdefault("name", name) != name:
-            raise BadRequest(f"the name of the object ({meta['name']}) does not match the name on the URL ({name})")
-        return meta
 
     def _require_namespace(self, kind: Kind, meta: Obj) -> None:
         if not kind.namespaced:
@@ -259,30 +294,13 @@ class Verbs:
             why = f"unable to create new content in namespace {meta['namespace']} because it is being terminated"
             raise Forbidden.of(kind.group, kind.plural, meta.get("name", ""), why)
 
-    def _check_identity(self, kind: Kind, old: Obj, meta: Obj) -> None:
-        name, current = old["metadata"]["name"], old["metadata"]
-        if meta.get("uid") not in (None, "", current["uid"]):
-            raise Conflict.of(kind.group, kind.plural, name, deletion.uid_differs(meta["uid"], current["uid"]))
-        if meta.get("resourceVersion") not in (None, "", current["resourceVersion"]):
-            raise Conflict.of(kind.group, kind.plural, name)
-
-    def _merged(self, kind: Kind, old: Obj, new: Obj, subresource: str) -> Obj:
-        """The wished object with what this door may not change put back."""
-        if subresource == "status":
-            return {**old, "status": new.get("status") or {}}
-        if subresource == "finalize":
-            return {**old, "spec": new.get("spec") or {}}
+    def _own(self, owners: Owners | None, old: Obj | None, new: Obj, sent: Any) -> None:
+        """Write down who owns what; without owners it stays as it was."""
         meta = new["metadata"]
-        for field in (*SERVER_OWNED, "resourceVersion"):
-            meta.pop(field, None)
-            if field in old["metadata"]:
-                meta[field] = old["metadata"][field]
+        entries = owners(old, new, sent) if owners else (old or new)["metadata"].get("managedFields")
         meta.pop("managedFields", None)
-        if "status" in kind.subresources:
-            new.pop("status", None)
-            if "status" in old:
-                new["status"] = old["status"]
-        return new
+        if entries:
+            meta["managedFields"] = entries
 
     def _may_go(self, obj: Obj) -> bool:
         """Marked for deletion, and nothing holds it any more."""

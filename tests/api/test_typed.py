@@ -140,7 +140,7 @@ def test_what_a_real_server_stored_stays_as_it_is(obj):
     if obj["kind"] == "HorizontalPodAutoscaler":
         assert obj["status"].pop("currentMetrics") is None, "the one null it writes; we leave nulls out"
     definition = schema.definition_of(obj["apiVersion"], obj["kind"])
-    assert typed.check(obj, definition) == (obj, (), "")
+    assert typed.check(obj, definition) == (obj, (), "", "")
 
 
 json_values = st.recursive(
@@ -155,4 +155,4 @@ names = st.sampled_from([*sorted(schema.fields("io.k8s.api.core.v1.Container")),
 def test_any_json_is_read_or_refused_and_reading_twice_changes_nothing(container):
     found = check_spec({"containers": [container]})
     if not found.type_error:
-        assert typed.check(found.pruned, POD) == (found.pruned, (), "")
+        assert typed.check(found.pruned, POD) == (found.pruned, (), "", "")

@@ -30,7 +30,9 @@ def lab(tmp_path, request):
     finally:
         launch.stop(settings)
     assert not place.state.exists() or not any(place.state.iterdir())
-    assert not [p.pid for p in psutil.process_iter(["cmdline"]) if str(place.state) in " ".join(p.info["cmdline"] or ())]
+    assert not [
+        p.pid for p in psutil.process_iter(["cmdline"]) if str(place.state) in " ".join(p.info["cmdline"] or ())
+    ]
 
 
 def left(settings):
@@ -69,6 +71,7 @@ def test_the_lesson_solved(lab):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("lesson", LESSONS)
 @pytest.mark.parametrize("solved", [True, False], ids=["solved", "exercise"])
 @pytest.mark.parametrize("runtime", ["local", "simulated"])
@@ -81,6 +84,7 @@ def test_every_lesson_twice_in_a_row(lab, runtime, lesson, solved):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_lessons_in_any_order_and_kernels_that_die(lab):
     """Each run is a new kernel on the same lab: what one lesson left does not disturb the next."""
     for lesson in [*reversed(LESSONS), *LESSONS]:

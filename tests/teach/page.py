@@ -40,7 +40,9 @@ def html(*pictures, dark=False) -> str:
     """A page that shows a card for each picture."""
     back, ink = ("#111", "#fff") if dark else ("#fff", "#000")
     light = "false" if dark else "true"
-    data = f"window.source = {json.dumps(Card._esm)}; window.pictures = {json.dumps(pictures)};".replace("</", "<\\/")
+    data = f"window.ready = false; window.refuse = undefined; window.source = {json.dumps(Card._esm)}; window.pictures = {json.dumps(pictures)};".replace(
+        "</", "<\\/"
+    )
     return (
         f"<!doctype html><meta charset=utf-8><style>{LOOK.format(back=back, ink=ink)}{Card._css}</style>"
         f"<body data-jp-theme-light={light}><div id=cards></div><script>{data}</script>"

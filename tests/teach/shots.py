@@ -12,14 +12,32 @@ from k8slab.teach.progress import Progress
 from k8slab.teach.session import Predicted, Quizzed, Session, Tried
 from tests.teach import page
 
-LAB = {"runtime": "local", "version": "1.36", "nodes": 3, "speed": 10, "fences": ["pid", "user", "mount", "uts"], "all_fences": ["user", "pid", "mount", "uts", "ipc", "net", "cgroup"]}
+LAB = {
+    "runtime": "local",
+    "version": "1.36",
+    "nodes": 3,
+    "speed": 10,
+    "fences": ["pid", "user", "mount", "uts"],
+    "all_fences": ["user", "pid", "mount", "uts", "ipc", "net", "cgroup"],
+}
 
 
 def findings():
-    there = [Finding("fence", name, True, f"its own {name} numbers and more of it") for name in ("user", "pid", "mount")]
+    there = [
+        Finding("fence", name, True, f"its own {name} numbers and more of it") for name in ("user", "pid", "mount")
+    ]
     bwrap = Finding("program", "bwrap", False, "namespaces around local containers", "sudo apt install bubblewrap")
-    limits = [Finding("limit", "cpu", False, "shown, and not kept"), Finding("limit", "pids", True, "kept by the kernel")]
-    return [*there, Finding("fence", "net", False, "pods share this machine's loopback network"), *limits, bwrap, Finding("program", "kubectl", True, "/usr/bin/kubectl")]
+    limits = [
+        Finding("limit", "cpu", False, "shown, and not kept"),
+        Finding("limit", "pids", True, "kept by the kernel"),
+    ]
+    return [
+        *there,
+        Finding("fence", "net", False, "pods share this machine's loopback network"),
+        *limits,
+        bwrap,
+        Finding("program", "kubectl", True, "/usr/bin/kubectl"),
+    ]
 
 
 def all_kinds(folder: Path):
@@ -47,7 +65,10 @@ def all_kinds(folder: Path):
         pictures.predict(asked, Predicted(1), reveal=False),
         pictures.predict(asked, revealed, reveal=False),
         pictures.predict(asked, revealed, reveal=True),
-        *(pictures.exercise(task, Tried(outcome, i, checked=1e9), 2, can_start=True) for i, outcome in enumerate(outcomes)),
+        *(
+            pictures.exercise(task, Tried(outcome, i, checked=1e9), 2, can_start=True)
+            for i, outcome in enumerate(outcomes)
+        ),
         pictures.quiz(quizzed, Quizzed(), 1, 3),
         pictures.quiz(quizzed, Quizzed([1], 1), 1, 3),
         pictures.quiz(quizzed, Quizzed([1, 2], 2), 1, 3),

@@ -40,13 +40,35 @@ def sent(tab, do):
 
 def question(**more):
     options = [{"text": text, "mark": "", "note": ""} for text in ("Two.", "**Three**.", "`four`")]
-    return {"kind": "predict", "tag": "Predict", "ask": "How many?", "open": True, "options": options, "chosen": -1, "note": "Choose one.", **more}
+    return {
+        "kind": "predict",
+        "tag": "Predict",
+        "ask": "How many?",
+        "open": True,
+        "options": options,
+        "chosen": -1,
+        "note": "Choose one.",
+        **more,
+    }
 
 
 def check(**more):
     rungs = [{"title": f"Hint {n}", "text": ""} for n in (1, 2, 3)]
     outcome = {"state": "none", "title": "Not begun", "say": "`web` wishes for 3."}
-    return {"kind": "check", "tag": "Exercise 1", "ask": "Five", "goal": ["Make it five."], "outcome": outcome, "busy": "", "until": 0, "checked": 1, "can_start": True, "ladder": rungs, "opened": 0, **more}
+    return {
+        "kind": "check",
+        "tag": "Exercise 1",
+        "ask": "Five",
+        "goal": ["Make it five."],
+        "outcome": outcome,
+        "busy": "",
+        "until": 0,
+        "checked": 1,
+        "can_start": True,
+        "ladder": rungs,
+        "opened": 0,
+        **more,
+    }
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
@@ -86,7 +108,10 @@ def test_words_are_text_and_never_markup(tab):
 
 
 def test_what_is_revealed(tab):
-    options = [{"text": "Two.", "mark": "guess", "note": "your guess"}, {"text": "Three.", "mark": "yes", "note": "what happened"}]
+    options = [
+        {"text": "Two.", "mark": "guess", "note": "your guess"},
+        {"text": "Three.", "mark": "yes", "note": "what happened"},
+    ]
     show(tab, question(open=False, options=options, said=["`web` was **complete**."]))
     assert tab.locator("li.yes").inner_text().split("\n") == ["Three.", "what happened"]
     assert tab.locator(".said").inner_text() == "web was complete."
