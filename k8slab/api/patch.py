@@ -54,7 +54,7 @@ def _patched(obj: Any, patch: list[Obj]) -> Any:
     copied = 0
     for operation in patch:
         if operation.get("op") == "copy":
-            copied += len(encode(jsonpointer.resolve_pointer(obj, operation.get("from"))))
+            copied += len(encode(jsonpointer.resolve_pointer(obj, str(operation.get("from")))))
             if copied > MOST_COPIED:
                 raise TooLarge(f"the copy operations of a JSON patch may add {MOST_COPIED} bytes at most")
         obj = jsonpatch.JsonPatch([operation]).apply(obj, in_place=True)

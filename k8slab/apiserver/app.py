@@ -17,11 +17,11 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from k8slab.api.errors import ApiError, MethodNotAllowed, NotAcceptable, NotFound, TooLarge, Unauthorized
+from k8slab.api.errors import ApiError, MethodNotAllowed, NotAcceptable, NotFound, Unauthorized
 from k8slab.api.objects import Obj, encode
 from k8slab.apiserver import discovery, resources
 from k8slab.apiserver.asked import Asked, Metrics
-from k8slab.apiserver.requests import MAX_BODY
+from k8slab.apiserver.requests import MAX_BODY, too_large
 from k8slab.apiserver.tokens import Tokens
 from k8slab.apiserver.verbs import Verbs
 
@@ -60,14 +60,14 @@ def build(
             for path in ("/healthz", "/livez", "/readyz", "/livez/ping", "/healthz/ping", "/readyz/ping")
         ),
         Route("/version", _constant(lambda _: VERSION)),
-        Route("/api", _discovery(lambda request: discovery.core_versions(request.url.netloc), named=False)),
-        Route("/apis", _discovery(lambda _: discovery.group_list(), named=True)),
+        *_both("/api", _discovery(lambda request: discovery.core_versions(request.url.netloc), named=False)),
+        *_both("/apis", _discovery(lambda _: discovery.group_list(), named=True)),
         Route("/openapi/v2", _openapi_v2),
         Route("/openapi/v3", _openapi_index),
         Route("/openapi/v3/{path:path}", _openapi_v3),
-        Route("/apis/{group}", _constant(lambda request: discovery.group(request.path_params["group"]))),
-        Route("/api/{version}", _constant(lambda r: discovery.resource_list("", r.path_params["version"]))),
-        Route(
+        *_both("/apis/{group}", _constant(lambda request: discovery.group(request.path_params["group"]))),
+        *_both("/api/{version}", _constant(lambda r: discovery.resource_list("", r.path_params["version"]))),
+        *_both(
             "/apis/{group}/{version}",
             _constant(lambda r: discovery.resource_list(r.path_params["group"], r.path_params["version"])),
         ),
@@ -98,7 +98,7 @@ class Guard:
         if not self._known(headers.get(b"authorization", b"")) and scope["path"] not in OPEN_PATHS:
             await Answer(Unauthorized("Unauthorized").status(), 401)(scope, receive, send)
         elif headers.get(b"content-length", b"0").isdigit() and int(headers.get(b"content-length", b"0")) > MAX_BODY:
-            await Answer(_too_large().status(), 413)(scope, receive, send)
+            await Answer(too_large(MAX_BODY).status(), 413)(scope, receive, send)
         else:
             await self._app(scope, _limited(receive), send)
 
@@ -107,6 +107,11 @@ class Guard:
         if scheme.lower() != b"bearer":
             return False
         return hmac.compare_digest(token.strip(), self._token) or self._tokens.holds(token.strip())
+
+
+def _both(path: str, endpoint: Callable[[Request], Awaitable[Response]]) -> list[Route]:
+    """With and without a slash at the end, as in Kubernetes."""
+    return [Route(path, endpoint), Route(f"{path}/", endpoint)]
 
 
 def _limited(receive: Receive) -> Receive:
@@ -118,14 +123,10 @@ def _limited(receive: Receive) -> Receive:
         message = await receive()
         size += len(message.get("body", b""))
         if size > MAX_BODY:
-            raise _too_large()
+            raise too_large(MAX_BODY)
         return message
 
     return received
-
-
-def _too_large() -> TooLarge:
-    return TooLarge(f"limit is {MAX_BODY} bytes")
 
 
 async def _health(request: Request) -> Response:

@@ -70,7 +70,7 @@ def read_yaml(body: bytes) -> Any:
     try:
         _survey(body)
         return decode(encode(yaml.load(body, Loader=_Loader)))
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError, TypeError) as error:
+    except (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError) as error:  # as its constructors please
         raise BadRequest(f"the object provided is unrecognized: it is not YAML ({error})") from None
 
 
@@ -83,7 +83,7 @@ def _survey(text: bytes) -> None:
         if isinstance(event, yaml.AliasEvent):
             if event.anchor in (anchor for anchor, _ in open_):
                 raise BadRequest(f"the object provided is unrecognized: YAML anchor {event.anchor!r} contains itself")
-            nodes += sizes.get(event.anchor, 1)
+            nodes += sizes.get(str(event.anchor), 1)
         elif isinstance(event, yaml.CollectionEndEvent):
             anchor, before = open_.pop()
             if anchor:

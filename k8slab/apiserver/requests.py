@@ -1,6 +1,7 @@
 """What a request asks for, read off its method, path, query and headers, before anything is done.
 
-`app.py` turns the answer into a call of the verbs; `bodies.py` reads JSON and YAML. Kubernetes does this in endpoints/request/requestinfo.go.
+`resources.py` turns the answer into a call of the verbs; `bodies.py` reads JSON and YAML. Kubernetes does this in
+endpoints/request/requestinfo.go.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from k8slab.api.objects import Obj
 from k8slab.apiserver.bodies import read_json, read_yaml, shallow
 
 MAX_BODY = 3 * 1024 * 1024  # as a real API server: 3 MiB a request
+MAX_NUMBER = 2**63 - 1  # what fits into Kubernetes' numbers
 NAME = re.compile(r"[^/%\x00-\x1f]{1,253}")
 
 
@@ -33,7 +35,9 @@ class Target:
 def target(path: str) -> Target:
     """What a path under /api/v1 or /apis/<group>/<version> names. Raises NotFound."""
     parts = path.strip("/").split("/")
-    group, version, rest = ("", parts[1], parts[2:]) if parts[0] == "api" else (parts[1], parts[2], parts[3:])
+    if len(parts) < 3 or "" in parts:
+        raise NotFound.path()
+    group, version, *rest = parts[1:] if parts[0] == "apis" else ["", *parts[1:]]
     namespace = ""
     if len(rest) >= 3 and rest[0] == "namespaces" and (group, version, rest[2]) in BY_PATH:
         namespace, rest = rest[1], rest[2:]
@@ -41,7 +45,7 @@ def target(path: str) -> Target:
     if kind is None or len(rest) > 3 or (namespace and not kind.namespaced):
         raise NotFound.path()
     name, subresource = (*rest[1:], "", "")[:2]
-    if any(part and not NAME.fullmatch(part) for part in (namespace, name)) or name in (".", ".."):
+    if any(part and (not NAME.fullmatch(part) or part in (".", "..")) for part in (namespace, name)):
         raise NotFound.path()
     if (subresource and subresource not in kind.subresources) or (name and kind.namespaced and not namespace):
         raise NotFound.path()
@@ -67,10 +71,9 @@ def query_int(query: Mapping[str, str], name: str) -> int | None:
     text = query.get(name, "")
     if not text:
         return None
-    try:
-        return int(text)
-    except ValueError:
-        raise BadRequest(f"{name} must be a whole number, not {text!r}") from None
+    if not re.fullmatch(r"[+-]?[0-9]{1,19}", text) or abs(int(text)) > MAX_NUMBER:
+        raise BadRequest(f"{name} must be a whole number, not {text[:40]!r}")
+    return int(text)
 
 
 def query_flag(query: Mapping[str, str], name: str) -> bool:
@@ -83,7 +86,7 @@ def query_revision(query: Mapping[str, str]) -> int | None:
     text = query.get("resourceVersion", "")
     if not text:
         return None
-    if not text.isdigit():
+    if not re.fullmatch("[0-9]{1,19}", text):
         raise BadRequest(f'Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax')
     return int(text)
 
@@ -96,7 +99,7 @@ def media_type(content_type: str) -> str:
 def read_object(body: bytes, content_type: str) -> Any:
     """A JSON, YAML or protobuf body as plain data. Raises BadRequest, TooLarge, UnsupportedMediaType."""
     if len(body) > MAX_BODY:
-        raise TooLarge(f"limit is {MAX_BODY} bytes")
+        raise too_large(MAX_BODY)
     kind = media_type(content_type) or "application/json"
     if kind == "application/vnd.kubernetes.protobuf":
         return shallow(protobuf.decode(body))
@@ -108,6 +111,11 @@ def read_object(body: bytes, content_type: str) -> Any:
         "the body of the request was in an unknown format - accepted media types include: "
         "application/json, application/yaml, application/vnd.kubernetes.protobuf"
     )
+
+
+def too_large(limit: int) -> TooLarge:
+    """The 413 for more than so many bytes."""
+    return TooLarge(f"Request entity too large: limit is {limit}")
 
 
 def checked(obj: Any, kind: Kind, raw: bytes, validation: str) -> tuple[Obj, list[str]]:
