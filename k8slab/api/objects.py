@@ -83,8 +83,10 @@ def is_terminating(obj: Obj) -> bool:
 
 def condition(obj: Obj, type_: str) -> Obj | None:
     """The condition of this type in `status.conditions`."""
-    conditions = (obj.get("status") or {}).get("conditions") or []
-    return next((c for c in conditions if c.get("type") == type_), None)
+    for found in (obj.get("status") or {}).get("conditions") or ():
+        if found.get("type") == type_:
+            return cast(Obj, found)
+    return None
 
 
 def condition_is(obj: Obj, type_: str, status: str = "True") -> bool:

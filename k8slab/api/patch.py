@@ -13,12 +13,14 @@ import jsonpatch
 import jsonpointer
 
 from k8slab.api.errors import BadRequest, Invalid, TooLarge
-from k8slab.api.objects import Obj, copy
+from k8slab.api.objects import Obj, copy, encode
 from k8slab.api.strategic import strategic_merge_patch
 
 __all__ = ["json_merge_patch", "json_patch", "strategic_merge_patch"]
 
 MOST_OPERATIONS = 10_000  # apiserver/pkg/endpoints/handlers/patch.go
+MOST_COPIED = 3 * 1024 * 1024  # bytes of JSON that all `copy` operations of a patch may add (jsonpatch's
+#                                AccumulatedCopySizeLimit): sixty of them that double what is there would fill the world
 REJECTED = "the server rejected our request due to an error in our request"
 
 
@@ -32,19 +34,31 @@ def json_patch(target: Obj, patch: Any) -> Obj:
     if len(patch) > MOST_OPERATIONS:
         raise TooLarge(f"The allowed maximum operations in a JSON patch is {MOST_OPERATIONS}, got {len(patch)}")
     try:
-        patched = jsonpatch.JsonPatch(patch).apply(copy(target), in_place=True)
+        patched = _patched(copy(target), patch)
+        if not isinstance(patched, dict):
+            raise Invalid(REJECTED, {})
+        return copy(patched)
     except (
         jsonpatch.JsonPatchException,
         jsonpointer.JsonPointerException,
         TypeError,
         ValueError,
         LookupError,
+        RecursionError,
     ) as error:
         # Kubernetes says no more than this; the reason travels as the cause of the exception.
         raise Invalid(REJECTED, {}) from error
-    if not isinstance(patched, dict):
-        raise Invalid(REJECTED, {})
-    return copy(patched)
+
+
+def _patched(obj: Any, patch: list[Obj]) -> Any:
+    copied = 0
+    for operation in patch:
+        if operation.get("op") == "copy":
+            copied += len(encode(jsonpointer.resolve_pointer(obj, str(operation.get("from")))))
+            if copied > MOST_COPIED:
+                raise TooLarge(f"the copy operations of a JSON patch may add {MOST_COPIED} bytes at most")
+        obj = jsonpatch.JsonPatch([operation]).apply(obj, in_place=True)
+    return obj
 
 
 def json_merge_patch(target: Obj, patch: Any) -> Obj:

@@ -13,7 +13,7 @@ from typing import Any
 from k8slab.api import schema
 from k8slab.api.causes import show
 from k8slab.api.errors import BadRequest
-from k8slab.api.objects import Obj, copy
+from k8slab.api.objects import Obj, copy, encode
 
 PATCH, RETAIN = "$patch", "$retainKeys"
 DELETE, ORDER = "$deleteFromPrimitiveList/", "$setElementOrder/"
@@ -100,7 +100,7 @@ def _merge_list(original: Items, patch: Items, field: schema.Field) -> Items:
         if any(isinstance(item, dict | list) for item in patch):
             raise BadRequest("invalid patch format of primitive list")
         return list(dict.fromkeys([*original, *patch]))
-    key, fresh, replace = field.merge_key, [], False
+    key, fresh, gone, replace = field.merge_key, [], set(), False
     for item in patch:
         if not isinstance(item, dict):
             raise BadRequest(f"a list merged by {key} holds objects, not {show(item)}")
@@ -108,23 +108,25 @@ def _merge_list(original: Items, patch: Items, field: schema.Field) -> Items:
         if directive == "replace":
             replace = True
         elif directive == "delete":
-            value = _value_of(item, key)
-            original = [other for other in original if other.get(key) != value]
+            gone.add(_hashable(_value_of(item, key)))
         elif directive in (None, "merge"):
             fresh.append(item)
         else:
             raise BadRequest(f"unknown patch type: {directive}")
     if replace:
         return [_plain(item) for item in fresh]
-    return _merge_items(original, fresh, key, _fields(field.type))
+    kept = [item for item in original if _hashable(_identity(item, key)) not in gone]
+    return _merge_items(kept, fresh, key, _fields(field.type))
 
 
 def _merge_items(original: Items, patch: Items, key: str, fields: Mapping[str, schema.Field]) -> Items:
     merged = [*original]
+    places = _places(original, key)
     for item in patch:
-        value = _value_of(item, key)
-        place = next((i for i, other in enumerate(merged) if other.get(key) == value), None)
+        value = _hashable(_value_of(item, key))
+        place = places.get(value)
         if place is None:
+            places[value] = len(merged)
             merged.append(_merge_map({}, item, fields))
         else:
             merged[place] = _merge_map(merged[place], item, fields)
@@ -141,7 +143,8 @@ def _delete_primitives(original: Obj, name: str, values: Any) -> None:
     if not isinstance(values, list):
         raise BadRequest("invalid patch format of primitive list")
     if isinstance(original.get(name), list):
-        original[name] = [item for item in original[name] if item not in values]
+        gone = set(map(_hashable, values))
+        original[name] = [item for item in original[name] if _hashable(item) not in gone]
 
 
 def _bare(value: Obj) -> Obj:
@@ -170,6 +173,19 @@ def _identity(item: Any, key: str) -> Any:
     return item.get(key) if key and isinstance(item, dict) else item
 
 
+def _hashable(value: Any) -> Any:
+    """What equal values have in common, for looking them up: a list may have a hundred thousand items."""
+    return encode(value) if isinstance(value, dict | list) else value
+
+
+def _places(items: Items, key: str) -> dict[Any, int]:
+    """Where in a list each identity first stands."""
+    places: dict[Any, int] = {}
+    for index, item in enumerate(items):
+        places.setdefault(_hashable(_identity(item, key)), index)
+    return places
+
+
 def _check_order(name: str, patch: Items, order: Any, field: schema.Field | None) -> None:
     """The patch's items must be in the order it gives, or the two contradict each other."""
     if not isinstance(order, list):
@@ -177,7 +193,8 @@ def _check_order(name: str, patch: Items, order: Any, field: schema.Field | None
     key = _key_of(field)
     listed = [_identity(item, key) for item in order]
     given = [_identity(item, key) for item in patch if not (isinstance(item, dict) and PATCH in item)]
-    places = [listed.index(item) if item in listed else -1 for item in given]
+    known = _places(order, key)
+    places = [known.get(_hashable(item), -1) for item in given]
     if -1 in places or places != sorted(places):
         raise BadRequest(
             f"The order in patch list:\n{show(given)}\n doesn't match {ORDER}{name} list:\n{show(listed)}\n"
@@ -187,13 +204,18 @@ def _check_order(name: str, patch: Items, order: Any, field: schema.Field | None
 def _ordered(merged: Items, order: Any, live: Items, key: str) -> Items:
     if not isinstance(order, list):
         raise BadRequest("invalid patch format of setElementOrder list")
-    wished = [_identity(item, key) for item in order]
-    known = [_identity(item, key) for item in live]
-    named = sorted((i for i in merged if _identity(i, key) in wished), key=lambda i: wished.index(_identity(i, key)))
-    others = [item for item in merged if _identity(item, key) not in wished]
+    wished, known = _places(order, key), _places(live, key)
+    named = [item for item in merged if _hashable(_identity(item, key)) in wished]
+    named.sort(key=lambda item: wished[_hashable(_identity(item, key))])
+    others = [item for item in merged if _hashable(_identity(item, key)) not in wished]
     result: Items = []
-    while named and others:
-        first, second = _identity(others[0], key), _identity(named[0], key)
-        before = first in known and second in known and known.index(first) < known.index(second)
-        result.append((others if before else named).pop(0))
-    return [*result, *named, *others]
+    i = j = 0
+    while i < len(others) and j < len(named):
+        first, second = (known.get(_hashable(_identity(item, key))) for item in (others[i], named[j]))
+        if first is not None and second is not None and first < second:
+            result.append(others[i])
+            i += 1
+        else:
+            result.append(named[j])
+            j += 1
+    return [*result, *named[j:], *others[i:]]

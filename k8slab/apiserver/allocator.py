@@ -7,7 +7,7 @@ there is nothing to repair after a crash.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from random import Random
 
 from k8slab.api.objects import Obj
@@ -36,9 +36,8 @@ class Allocator:
                 return found
         raise RuntimeError(f"no cluster IP is free in {self.network}: delete a Service")
 
-    def node_port(self, services: Iterable[Obj]) -> int:
+    def node_port(self, taken: Container[int]) -> int:
         """A free node port. Raises RuntimeError when all are used."""
-        taken = set(node_ports(services))
         for port in self._from(self._random.choice(NODE_PORTS), NODE_PORTS[0], NODE_PORTS[-1]):
             if port not in taken:
                 return port

@@ -19,17 +19,17 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from k8slab.api.errors import ApiError, MethodNotAllowed, NotAcceptable, NotFound, TooLarge, Unauthorized
+from k8slab.api.errors import ApiError, MethodNotAllowed, NotAcceptable, NotFound, Unauthorized
 from k8slab.api.objects import Obj, encode
 from k8slab.apiserver import discovery, resources
 from k8slab.apiserver.asked import Asked, Metrics
 from k8slab.apiserver.connect import Connect, Streams
 from k8slab.apiserver.eviction import Evictions
 from k8slab.apiserver.proxy import PROXIED, Proxy
-from k8slab.apiserver.requests import MAX_BODY
+from k8slab.apiserver.requests import MAX_BODY, too_large
 from k8slab.apiserver.tokens import Tokens
 from k8slab.apiserver.verbs import Verbs
 
@@ -69,14 +69,14 @@ def build(
             for path in ("/healthz", "/livez", "/readyz", "/livez/ping", "/healthz/ping", "/readyz/ping")
         ),
         Route("/version", _constant(lambda _: VERSION)),
-        Route("/api", _discovery(lambda request: discovery.core_versions(request.url.netloc), named=False)),
-        Route("/apis", _discovery(lambda _: discovery.group_list(), named=True)),
+        *_both("/api", _discovery(lambda request: discovery.core_versions(request.url.netloc), named=False)),
+        *_both("/apis", _discovery(lambda _: discovery.group_list(), named=True)),
         Route("/openapi/v2", _openapi_v2),
         Route("/openapi/v3", _openapi_index),
         Route("/openapi/v3/{path:path}", _openapi_v3),
-        Route("/apis/{group}", _constant(lambda request: discovery.group(request.path_params["group"]))),
-        Route("/api/{version}", _constant(lambda r: discovery.resource_list("", r.path_params["version"]))),
-        Route(
+        *_both("/apis/{group}", _constant(lambda request: discovery.group(request.path_params["group"]))),
+        *_both("/api/{version}", _constant(lambda r: discovery.resource_list("", r.path_params["version"]))),
+        *_both(
             "/apis/{group}/{version}",
             _constant(lambda r: discovery.resource_list(r.path_params["group"], r.path_params["version"])),
         ),
@@ -108,9 +108,10 @@ class Guard:
         if not self._known(headers.get(b"authorization", b"")) and scope["path"] not in OPEN_PATHS:
             refusal = None if self._known_socket(scope) else Unauthorized("Unauthorized")
         elif (length := headers.get(b"content-length", b"0")).isdigit() and int(length) > MAX_BODY:
-            refusal = None if PROXIED.match(scope["path"]) else TooLarge(f"limit is {MAX_BODY} bytes")
+            refusal = None if PROXIED.match(scope["path"]) else too_large(MAX_BODY)
         if refusal is None:
-            await self._app(scope, receive, send)
+            open_ended = scope["type"] == "websocket" or PROXIED.match(scope["path"])
+            await self._app(scope, receive if open_ended else _limited(receive), send)
         elif scope["type"] == "websocket":
             await WebSocket(scope, receive, send).send_denial_response(Answer(refusal.status(), refusal.code))
         else:
@@ -131,6 +132,26 @@ class Guard:
 
     def _holds(self, token: bytes) -> bool:
         return hmac.compare_digest(token, self._token) or self._tokens.holds(token)
+
+
+def _both(path: str, endpoint: Callable[[Request], Awaitable[Response]]) -> list[Route]:
+    """With and without a slash at the end, as in Kubernetes."""
+    return [Route(path, endpoint), Route(f"{path}/", endpoint)]
+
+
+def _limited(receive: Receive) -> Receive:
+    """A body sent in chunks says no length: it is counted as it comes. Raises TooLarge in whoever reads it."""
+    size = 0
+
+    async def received() -> Message:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size > MAX_BODY:
+            raise too_large(MAX_BODY)
+        return message
+
+    return received
 
 
 async def _health(request: Request) -> Response:

@@ -1,6 +1,7 @@
 """What a request asks for, read off its method, path, query and headers, before anything is done.
 
-`app.py` turns the answer into a call of the verbs. Kubernetes does this in endpoints/request/requestinfo.go.
+`resources.py` turns the answer into a call of the verbs; `bodies.py` reads JSON and YAML. Kubernetes does this in
+endpoints/request/requestinfo.go.
 """
 
 from __future__ import annotations
@@ -8,17 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
-
-import msgspec
-import yaml
+from typing import Any
 
 from k8slab.api import protobuf, typed
 from k8slab.api.errors import BadRequest, NotFound, TooLarge, UnsupportedMediaType
 from k8slab.api.kinds import BY_PATH, Kind
 from k8slab.api.objects import Obj
+from k8slab.apiserver.bodies import read_json, read_yaml, shallow
 
 MAX_BODY = 3 * 1024 * 1024  # as a real API server: 3 MiB a request
+MAX_NUMBER = 2**63 - 1  # what fits into Kubernetes' numbers
 NAME = re.compile(r"[^/%\x00-\x1f]{1,253}")
 
 
@@ -35,7 +35,9 @@ class Target:
 def target(path: str) -> Target:
     """What a path under /api/v1 or /apis/<group>/<version> names. Raises NotFound."""
     parts = path.strip("/").split("/")
-    group, version, rest = ("", parts[1], parts[2:]) if parts[0] == "api" else (parts[1], parts[2], parts[3:])
+    if len(parts) < 3 or "" in parts:
+        raise NotFound.path()
+    group, version, *rest = parts[1:] if parts[0] == "apis" else ["", *parts[1:]]
     namespace = ""
     if len(rest) >= 3 and rest[0] == "namespaces" and (group, version, rest[2]) in BY_PATH:
         namespace, rest = rest[1], rest[2:]
@@ -43,7 +45,7 @@ def target(path: str) -> Target:
     if kind is None or len(rest) > 3 or (namespace and not kind.namespaced):
         raise NotFound.path()
     name, subresource = (*rest[1:], "", "")[:2]
-    if any(part and not NAME.fullmatch(part) for part in (namespace, name)) or name in (".", ".."):
+    if any(part and (not NAME.fullmatch(part) or part in (".", "..")) for part in (namespace, name)):
         raise NotFound.path()
     if (subresource and subresource not in kind.subresources) or (name and kind.namespaced and not namespace):
         raise NotFound.path()
@@ -69,10 +71,9 @@ def query_int(query: Mapping[str, str], name: str) -> int | None:
     text = query.get(name, "")
     if not text:
         return None
-    try:
-        return int(text)
-    except ValueError:
-        raise BadRequest(f"{name} must be a whole number, not {text!r}") from None
+    if not re.fullmatch(r"[+-]?[0-9]{1,19}", text) or abs(int(text)) > MAX_NUMBER:
+        raise BadRequest(f"{name} must be a whole number, not {text[:40]!r}")
+    return int(text)
 
 
 def query_flag(query: Mapping[str, str], name: str) -> bool:
@@ -85,7 +86,7 @@ def query_revision(query: Mapping[str, str]) -> int | None:
     text = query.get("resourceVersion", "")
     if not text:
         return None
-    if not text.isdigit():
+    if not re.fullmatch("[0-9]{1,19}", text):
         raise BadRequest(f'Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax')
     return int(text)
 
@@ -98,41 +99,23 @@ def media_type(content_type: str) -> str:
 def read_object(body: bytes, content_type: str) -> Any:
     """A JSON, YAML or protobuf body as plain data. Raises BadRequest, TooLarge, UnsupportedMediaType."""
     if len(body) > MAX_BODY:
-        raise TooLarge(f"limit is {MAX_BODY} bytes")
+        raise too_large(MAX_BODY)
     kind = media_type(content_type) or "application/json"
     if kind == "application/vnd.kubernetes.protobuf":
-        return protobuf.decode(body)
+        return shallow(protobuf.decode(body))
     if kind in ("application/yaml", "application/apply-patch+yaml"):
-        return _yaml(body)
+        return read_yaml(body)
     if kind.endswith("json"):
-        return _json(body)
+        return read_json(body)
     raise UnsupportedMediaType(
         "the body of the request was in an unknown format - accepted media types include: "
         "application/json, application/yaml, application/vnd.kubernetes.protobuf"
     )
 
 
-def _json(body: bytes) -> Any:
-    try:
-        return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadRequest(f"the object provided is unrecognized: it is not JSON ({error})") from None
-
-
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """YAML as JSON has it: a timestamp stays text (sigs.k8s.io/yaml)."""
-
-    yaml_implicit_resolvers: ClassVar = {
-        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-
-
-def _yaml(body: bytes) -> Any:
-    try:
-        return yaml.load(body, Loader=_Loader)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise BadRequest(f"the object provided is unrecognized: it is not YAML ({error})") from None
+def too_large(limit: int) -> TooLarge:
+    """The 413 for more than so many bytes."""
+    return TooLarge(f"Request entity too large: limit is {limit}")
 
 
 def checked(obj: Any, kind: Kind, raw: bytes, validation: str) -> tuple[Obj, list[str]]:

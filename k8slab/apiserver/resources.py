@@ -15,7 +15,7 @@ from starlette.responses import Response, StreamingResponse
 
 from k8slab.api import conversion, typed
 from k8slab.api.errors import BadRequest, MethodNotAllowed
-from k8slab.api.kinds import Kind
+from k8slab.api.kinds import BY_PATH, Kind
 from k8slab.api.objects import Obj, encode
 from k8slab.api.schema import META
 from k8slab.apiserver import scale, watch, writes
@@ -37,6 +37,7 @@ from k8slab.apiserver.selection import Selection
 from k8slab.apiserver.table import table
 from k8slab.apiserver.verbs import Verbs, allowed
 
+BINDING = BY_PATH["", "v1", "bindings"]
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
@@ -48,7 +49,7 @@ class Resources:
         self._asked = asked
 
     async def handle(self, request: Request) -> Response:
-        where = target(request.url.path)
+        where = target(request.scope["path"])  # not request.url: parsing that drops line breaks
         query = dict(request.query_params)
         if where.kind.kept == "nowhere":
             return await self._ask(request, where, query)
@@ -196,7 +197,8 @@ class Resources:
             obj, _ = await writes.body(request, TOKEN_REQUEST, query)
             return _answer(self._asked.token(where, obj), 201)
         if where.subresource == "binding" and request.method == "POST":
-            self._verbs.bind(where.namespace, where.name, read_object(await request.body(), _content(request)))
+            binding, _ = await writes.body(request, BINDING, query)
+            self._verbs.bind(where.namespace, where.name, binding)
             return _answer(
                 {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}, 201
             )

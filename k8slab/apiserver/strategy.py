@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from k8slab.api.causes import forbidden
+from k8slab.api.causes import forbidden, invalid
 from k8slab.api.errors import Cause
 from k8slab.api.objects import Obj
 from k8slab.api.quantities import parse
-from k8slab.apiserver.allocator import Allocator
+from k8slab.apiserver.allocator import Allocator, node_ports
 from k8slab.apiserver.strategy_base import Strategy
 from k8slab.apiserver.strategy_workloads import (
     DaemonSetStrategy,
@@ -120,7 +120,10 @@ class ServiceStrategy(Strategy):
         if spec.get("type") == "ExternalName":
             return []
         if spec.get("clusterIP") != "None" and not spec.get("clusterIP"):
-            spec["clusterIP"] = self._allocator.address(self._services())
+            try:
+                spec["clusterIP"] = self._allocator.address(self._services())
+            except RuntimeError as error:
+                return [invalid("spec.clusterIP", "", str(error))]
         spec.setdefault("clusterIPs", [spec["clusterIP"]])
         spec.setdefault("ipFamilies", ["IPv4"])
         spec.setdefault("ipFamilyPolicy", "SingleStack")
@@ -132,9 +135,14 @@ class ServiceStrategy(Strategy):
             for port in ports:
                 port.pop("nodePort", None)
             return []
-        for port in ports:
+        taken = {*node_ports(self._services()), *node_ports([{"spec": spec}])}
+        for index, port in enumerate(ports):
             if not port.get("nodePort"):
-                port["nodePort"] = self._allocator.node_port([*self._services(), {"spec": spec}])
+                try:
+                    port["nodePort"] = self._allocator.node_port(taken)
+                except RuntimeError as error:
+                    return [invalid(f"spec.ports[{index}].nodePort", 0, str(error))]
+                taken.add(port["nodePort"])
         return []
 
 

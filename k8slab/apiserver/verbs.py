@@ -25,19 +25,22 @@ from k8slab.api.errors import (
 )
 from k8slab.api.kinds import KINDS, Kind
 from k8slab.api.managed_fields import Applied, settle
-from k8slab.api.objects import Key, Obj, copy, is_terminating, random_suffix
+from k8slab.api.objects import Key, Obj, copy, decode, encode, is_terminating, random_suffix
 from k8slab.api.validation import validate
 from k8slab.apiserver import deletion
 from k8slab.apiserver.admission import Admission
 from k8slab.apiserver.agreement import CREATED_BY_PUT, KEPT, addressed, expect_current, expect_name, merged
 from k8slab.apiserver.allocator import Allocator
 from k8slab.apiserver.deletion import DeleteOptions
+from k8slab.apiserver.requests import too_large
 from k8slab.apiserver.selection import Selection
 from k8slab.apiserver.strategy import strategies
 from k8slab.apiserver.strategy_base import Strategy
 from k8slab.clock import Clock
 from k8slab.store.base import Exists, Full, Missing, Stale, Store
 
+LARGEST = 1536 * 1024  # bytes of an object as JSON: etcd's limit for a request (--max-request-bytes)
+IMMORTAL = ("default", "kube-system", "kube-public")  # plugin/pkg/admission/namespace/lifecycle
 NAME_TRIES = 8  # a generated name that is taken is drawn again (KEP-4420)
 
 # The managedFields of an object that is written: from the object before (None: there was none), the new one, and what
@@ -75,7 +78,7 @@ class Verbs:
         self, kind: Kind, obj: Obj, namespace: str = "", *, dry_run: bool = False, owners: Owners | None = None
     ) -> Obj:
         """Create an object from what somebody sent. Raises AlreadyExists, Invalid, Forbidden, NotFound, BadRequest."""
-        obj = copy(obj)
+        obj = _bounded(obj)
         meta = addressed(kind, obj, namespace)
         self._require_namespace(kind, meta)
         generate = not meta.get("name") and meta.get("generateName")
@@ -168,7 +171,7 @@ class Verbs:
         nothing changes. Removing the last finalizer of an object marked for deletion deletes it.
         """
         old = self.get(kind, name, namespace)
-        obj = change(copy(old))
+        obj = _bounded(change(copy(old)))
         addressed(kind, obj, namespace, name)
         expect_current(kind, old, obj["metadata"])
         sent = obj["metadata"].get("managedFields")
@@ -197,6 +200,8 @@ class Verbs:
         Raises NotFound, and Conflict when a precondition does not hold.
         """
         options = options or DeleteOptions()
+        if kind.kind == "Namespace" and name in IMMORTAL:
+            raise Forbidden.of("", "namespaces", name, "this namespace may not be deleted")
         old = self.get(kind, name, namespace)
         options.check(kind, old)
         marked = deletion.mark(kind, copy(old), options, self.clock)
@@ -334,6 +339,15 @@ def allowed(kind: Kind, verb: str) -> None:
     """Raises MethodNotAllowed unless the kind does this."""
     if verb not in kind.verbs:
         raise MethodNotAllowed("the server does not allow this method on the requested resource", {})
+
+
+def _bounded(obj: Obj) -> Obj:
+    """A copy of an object that somebody wishes. Raises TooLarge for one that no store would take."""
+    raw = encode(obj)
+    if len(raw) > LARGEST:
+        raise too_large(LARGEST)
+    copied: Obj = decode(raw)
+    return copied
 
 
 def _wish(obj: Obj) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 Every controller, the scheduler and the kubelets hold a `Recorder`. Like client-go's (tools/record/events_cache.go) it
 counts what repeats instead of writing it again, folds what is alike, and stays quiet when somebody talks too much.
+In very large labs it also keeps quiet when everybody does (`Budget`).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
+from weakref import WeakKeyDictionary
 
 from k8slab.api.errors import AlreadyExists, ApiError, NotFound
 from k8slab.api.objects import Obj, key_of, reference_to
@@ -22,6 +24,8 @@ log = logging.getLogger(__name__)
 REMEMBERED = 4096  # entries of each memory, the oldest go first
 ALIKE, ALIKE_WITHIN = 10, 600.0  # the tenth different message about one thing within ten minutes is folded
 BURST, REFILL = 25.0, 1 / 300  # events about one object: 25 at once, then one every five minutes
+AT_ONCE, PER_SECOND = 5000.0, 100.0  # normal events of a whole lab; real seconds, since it is the machine that is spared
+TELL_EVERY = 60.0  # real seconds between two words in the log about events that were not written
 COMBINED = "(combined from similar events): "
 
 V = TypeVar("V")
@@ -66,6 +70,44 @@ class _Allowance:
     tokens: float
     since: float
 
+    def take(self, now: float, most: float, refill: float) -> bool:
+        """One token, if there is one."""
+        self.tokens = min(most, self.tokens + (now - self.since) * refill)
+        self.since = now
+        if self.tokens < 1:
+            return False
+        self.tokens -= 1
+        return True
+
+
+class Budget:
+    """How many normal events all recorders of one lab may write: four a pod are too many when pods come by the ten
+    thousand. What is left out is counted in the log. Warnings are always written.
+
+    client-go drops events when a thousand are queued (tools/record, maxQueuedEvents); a lab has no such queue.
+    """
+
+    _budgets: WeakKeyDictionary[Client, Budget] = WeakKeyDictionary()
+
+    def __init__(self) -> None:
+        self._allowance = _Allowance(AT_ONCE, 0.0)
+        self._left_out, self._told = 0, -TELL_EVERY
+
+    @classmethod
+    def of(cls, client: Client) -> Budget:
+        """The one of all who speak through this client."""
+        return cls._budgets.setdefault(client, cls())
+
+    def allows(self, now: float) -> bool:
+        """Whether one more may be written, at this real second."""
+        if self._allowance.take(now, AT_ONCE, PER_SECOND):
+            return True
+        self._left_out += 1
+        if now - self._told >= TELL_EVERY:
+            log.warning("so much happens that not every normal event is written (%d left out so far)", self._left_out)
+            self._told = now
+        return False
+
 
 class Recorder:
     """Writes Events as `component` (on `host`). All intervals are Kubernetes seconds."""
@@ -77,12 +119,15 @@ class Recorder:
         self._written: Memory[_Written] = Memory()
         self._allowances: Memory[_Allowance] = Memory()
         self._last_name = 0
+        self._budget = Budget.of(client)
 
     def event(self, obj: Obj, type: Literal["Normal", "Warning"], reason: str, message: str) -> None:
         """Say that it happened to `obj`: an object, or an ObjectReference to one (the kubelet adds a `fieldPath`).
 
         Never raises: what happened has happened, whether or not it can be written down.
         """
+        if type == "Normal" and not self._budget.allows(self._clock.monotonic()):
+            return
         try:
             self._record(reference_to(obj) if "metadata" in obj else obj, type, reason, message)
         except ApiError as error:
@@ -128,12 +173,7 @@ class Recorder:
         if allowance is None:
             allowance = _Allowance(BURST, now)
             self._allowances.keep(subject, allowance)
-        allowance.tokens = min(BURST, allowance.tokens + (now - allowance.since) * REFILL)
-        allowance.since = now
-        if allowance.tokens < 1:
-            return False
-        allowance.tokens -= 1
-        return True
+        return allowance.take(now, BURST, REFILL)
 
     def _create(self, about: Obj, type_: str, reason: str, message: str, count: int) -> Obj:
         now = self._clock.timestamp()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Hashable, Iterable, Mapping
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from k8slab.api.errors import ApiError, Conflict, NotFound
@@ -23,6 +24,9 @@ log = logging.getLogger(__name__)
 
 K = TypeVar("K", bound=Hashable)
 Wakes = Callable[[Obj | None, Obj | None], Iterable[K]]  # a change (before, after) -> the keys to look at
+
+MANY = 500  # objects behind one key that are looked through at every change, without a rest
+COUNTING = 60e-6  # real seconds of rest for each object beyond: some ten times what looking at it takes
 
 
 class Controller(Generic[K]):
@@ -43,6 +47,10 @@ class Controller(Generic[K]):
     async def reconcile(self, key: K) -> float | None:
         """Read the state, never the event; compare; act. Returns in how many Kubernetes seconds to look again."""
         raise NotImplementedError
+
+    def rest(self, key: K) -> float:
+        """Real seconds during which nothing wakes a key that was just looked at (`rest_after`)."""
+        return 0.0
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -76,8 +84,19 @@ class Controller(Generic[K]):
                 if again is not None:
                     self.queue.add_after(key, again)
             finally:
-                self.queue.done(key)
+                self._let_go(key)
             await asyncio.sleep(0)  # the API answers between two keys
+
+    def _let_go(self, key: K) -> None:
+        if (seconds := self.rest(key)) > 0:
+            self.clock.call_later(seconds * self.clock.speed, partial(self.queue.done, key))
+        else:
+            self.queue.done(key)
+
+
+def rest_after(objects: int) -> float:
+    """How long a key rests whose look goes through so many objects: else a look at each change of n would take n²."""
+    return max(0, objects - MANY) * COUNTING
 
 
 def itself(before: Obj | None, after: Obj | None) -> Iterable[Key]:

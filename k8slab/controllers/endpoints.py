@@ -13,7 +13,7 @@ from k8slab.api.errors import ApiError, Conflict, NotFound
 from k8slab.api.objects import Key, Obj, is_pod_ready, is_terminating, key_of, labels_of
 from k8slab.api.selectors import from_labels
 from k8slab.controllers import endpoint_slices as decide
-from k8slab.controllers.base import Controller, Wakes, is_namespace_ending, itself
+from k8slab.controllers.base import Controller, Wakes, is_namespace_ending, itself, rest_after
 
 
 class ServiceController(Controller[Key]):
@@ -33,6 +33,11 @@ class ServiceController(Controller[Key]):
             selector = from_labels(service["spec"].get("selector"))
             if any(map(selector.matches, sides)):
                 yield key_of(service)
+
+    def rest(self, key: Key) -> float:
+        service = self.service(key)
+        slices = self.client.informer("EndpointSlice").by("owner", service["metadata"]["uid"]) if service else ()
+        return rest_after(sum(len(found.get("endpoints") or ()) for found in slices))
 
     def service(self, key: Key) -> Obj | None:
         """The Service, if its endpoints are this controller's business."""

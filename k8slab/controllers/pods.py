@@ -34,6 +34,8 @@ def is_available(pod: Obj, min_ready_seconds: float, clock: Clock) -> bool:
 
 def next_available(pods: Iterable[Obj], min_ready_seconds: float, clock: Clock) -> float | None:
     """In how many Kubernetes seconds the next of the ready ones becomes available; None if none is waiting."""
+    if not min_ready_seconds:
+        return None
     waits = [_missing(pod, min_ready_seconds, clock) for pod in pods if is_pod_ready(pod)]
     return min((wait for wait in waits if wait > 0), default=None)
 

@@ -27,11 +27,12 @@ from k8slab.api.objects import (
 )
 from k8slab.client.base import Client
 from k8slab.clock import Clock
-from k8slab.controllers.base import Controller, Wakes, drop_empty, is_namespace_ending, itself
+from k8slab.controllers.base import Controller, Wakes, drop_empty, is_namespace_ending, itself, rest_after
 from k8slab.controllers.ownership import claim, of_owned
 from k8slab.controllers.podcontrol import BATCH, BURST, PodControl
 from k8slab.controllers.pods import is_available, is_terminating_pod, next_available, pod_from
 
+GROWTH = 4  # but a quarter of a set that is very large: the cost of counting it before each go stays in proportion
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 PHASES = {"Pending": 0, "Unknown": 1, "Running": 2}
 
@@ -65,15 +66,20 @@ class ReplicaSetController(Controller[Key]):
             raise failure
         return next_available(active, rs["spec"].get("minReadySeconds", 0), self.clock)
 
+    def rest(self, key: Key) -> float:
+        rs = self.client.informer(self.kind).get(key.name, key.namespace)
+        there = (rs.get("status") or {}).get("replicas", 0) if rs else 0
+        return rest_after(there) if rs and there == rs["spec"]["replicas"] else 0.0
+
     async def _manage(self, rs: Obj, active: list[Obj]) -> ApiError | None:
         """Create what is lacking, delete what is too much; the error that stopped it, if one did."""
         lacking = rs["spec"]["replicas"] - len(active)
         try:
             if lacking > 0:
-                await self._create(rs, min(lacking, BURST))
+                await self._create(rs, min(lacking, at_once(active)))
             elif lacking < 0:
                 siblings = Counter(pod["spec"].get("nodeName", "") for pod in self._siblings(rs))
-                for gone, pod in enumerate(surplus(active, min(-lacking, BURST), siblings, self.clock), 1):
+                for gone, pod in enumerate(surplus(active, min(-lacking, at_once(active)), siblings, self.clock), 1):
                     self.pods.delete(rs, pod)
                     if gone % BATCH == 0:
                         await asyncio.sleep(0)
@@ -101,6 +107,11 @@ class ReplicationManager(ReplicaSetController):
 
     name = "replication-controller"
     kind = "ReplicationController"
+
+
+def at_once(active: list[Obj]) -> int:
+    """How many pods are made or deleted before the set is looked at again."""
+    return max(BURST, len(active) // GROWTH)
 
 
 def surplus(pods: list[Obj], count: int, on_node: Mapping[str, int], clock: Clock) -> list[Obj]:
@@ -145,11 +156,12 @@ def status_of(rs: Obj, active: list[Obj], ending: int, failure: ApiError | None,
     wanted = labels_of(rs["spec"]["template"]).items()
     seconds = rs["spec"].get("minReadySeconds", 0)
     old = rs.get("status") or {}
+    ready = [pod for pod in active if is_pod_ready(pod)]
     status = {
         "replicas": len(active),
         "fullyLabeledReplicas": sum(wanted <= labels_of(pod).items() for pod in active),
-        "readyReplicas": sum(map(is_pod_ready, active)),
-        "availableReplicas": sum(is_available(pod, seconds, clock) for pod in active),
+        "readyReplicas": len(ready),
+        "availableReplicas": sum(is_available(pod, seconds, clock) for pod in ready) if seconds else len(ready),
         "terminatingReplicas": ending,
         "observedGeneration": rs["metadata"].get("generation", 0),
         "conditions": _conditions(old, failure, rs["spec"]["replicas"] - len(active), clock),

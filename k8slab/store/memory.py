@@ -1,4 +1,4 @@
-"""The store in memory: a dict of objects, a log of events, and the watches that follow it.
+"""The store in memory: shelves of objects (`shelf.py`), a log of events, and the watches that follow it.
 
 `sqlite.py` is the same with a diary: it only adds `_persist`. The API server is the sole caller.
 """
@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
 from k8slab.api.objects import Key, Obj
 from k8slab.store.base import Compacted, Event, EventType, Exists, Missing, Stale
+from k8slab.store.shelf import Shelf
 
 HISTORY = 4096  # events kept for watchers that come back; a real API server keeps some minutes' worth
 BACKLOG = 8192  # events a watcher may lag behind before it is dropped and must list again
@@ -63,7 +64,7 @@ class MemoryStore:
     """Keeps everything in this process, for tests, simulations and as the heart of `SqliteStore`."""
 
     def __init__(self) -> None:
-        self._objects: dict[str, dict[Key, Obj]] = {}
+        self._objects: dict[str, Shelf] = {}
         self._log: deque[Event] = deque()
         self._watches: dict[str, set[MemoryWatch]] = {}
         self._heard: list[Callable[[Event], None]] = []
@@ -79,17 +80,18 @@ class MemoryStore:
         return self._compacted
 
     def get(self, resource: str, key: Key) -> Obj | None:
-        return self._objects.get(resource, {}).get(key)
+        shelf = self._objects.get(resource)
+        return shelf.get(key) if shelf else None
 
     def list(self, resource: str, namespace: str = "") -> list[Obj]:
-        objects = self._objects.get(resource, {})
-        return [objects[key] for key in sorted(objects) if not namespace or key.namespace == namespace]
+        shelf = self._objects.get(resource)
+        return shelf.list(namespace) if shelf else []
 
     def resources(self) -> Sequence[str]:
         return sorted(self._objects)
 
     def create(self, resource: str, key: Key, obj: Obj) -> Obj:
-        if key in self._objects.get(resource, {}):
+        if self.get(resource, key) is not None:
             raise Exists
         return self._write("ADDED", resource, key, None, obj)
 
@@ -123,7 +125,7 @@ class MemoryStore:
                 watch.close()
 
     def _current(self, resource: str, key: Key, expect: int | None) -> Obj:
-        found = self._objects.get(resource, {}).get(key)
+        found = self.get(resource, key)
         if found is None:
             raise Missing
         if expect is not None and revision_of(found) != expect:
@@ -141,11 +143,13 @@ class MemoryStore:
 
     def _apply(self, event: Event) -> None:
         self._revision = event.revision
-        objects = self._objects.setdefault(event.resource, {})
+        shelf = self._objects.get(event.resource)
+        if shelf is None:
+            shelf = self._objects[event.resource] = Shelf()
         if event.type == "DELETED":
-            objects.pop(event.key, None)
+            shelf.drop(event.key)
         else:
-            objects[event.key] = event.after
+            shelf.put(event.key, event.after)
         self._log.append(event)
 
     def _publish(self, event: Event) -> None:
