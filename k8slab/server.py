@@ -39,7 +39,11 @@ from k8slab.controllers.garbage import GarbageCollector
 from k8slab.controllers.namespace import NamespaceController
 from k8slab.controllers.nodelifecycle import NodeLifecycleController, TaintEvictionController
 from k8slab.controllers.podgc import PodGarbageCollector
+from k8slab.controllers.protection import ClaimProtectionController, VolumeProtectionController
+from k8slab.controllers.quota import ResourceQuotaController
 from k8slab.controllers.replicaset import ReplicaSetController
+from k8slab.controllers.rootca import RootCAController
+from k8slab.controllers.serviceaccounts import ServiceAccountController
 from k8slab.kubelet.kubelets import Kubelets
 from k8slab.kubelet.node import NodeConfig
 from k8slab.kubeproxy.proxy import Proxy
@@ -58,6 +62,10 @@ CONTROLLERS = (
     NodeLifecycleController,
     TaintEvictionController,
     PodGarbageCollector,
+    ResourceQuotaController,
+    ServiceAccountController,
+    ClaimProtectionController,
+    VolumeProtectionController,
 )
 
 IDLE_LOOK = 15.0  # real seconds between two looks at whether anybody still speaks to the lab
@@ -88,7 +96,7 @@ class LabServer:
         try:
             await self._start_runtime()
         finally:
-            made = await issuing  # meanwhile: both take some 60 ms
+            made = self.credentials = await issuing  # meanwhile: both take some 60 ms
         write_private(self.folder.kubeconfig, pki.kubeconfig(self.settings.context, self.port, made))
         self._open_store()
         await self._start_parts()
@@ -164,6 +172,7 @@ class LabServer:
             *(make(self.client, self.clock) for make in CONTROLLERS),
             GarbageCollector(self.client, self.clock, kinds),
             NamespaceController(self.client, self.clock, names),
+            RootCAController(self.client, self.clock, self.credentials.ca.decode()),
         ):
             self._run(controller.name, controller.run())
         self._run("scheduler", Scheduler(self.client, self.clock, self._recorder("default-scheduler")).run())
