@@ -23,6 +23,7 @@ from functools import partial
 from typing import Any
 
 from k8slab import addresses, daemon, pki
+from k8slab.api import metrics
 from k8slab.api.errors import Conflict, NotFound
 from k8slab.api.kinds import KINDS
 from k8slab.apiserver import app, private, reset
@@ -34,17 +35,25 @@ from k8slab.client.events import Recorder
 from k8slab.client.local import LocalClient
 from k8slab.clock import Clock
 from k8slab.controllers.deployment import DeploymentController
+from k8slab.controllers.disruption import DisruptionController, StaleDisruptionController
 from k8slab.controllers.endpoints import EndpointsController, EndpointSliceController
+from k8slab.controllers.ephemeral import EphemeralVolumeController
 from k8slab.controllers.garbage import GarbageCollector
 from k8slab.controllers.namespace import NamespaceController
 from k8slab.controllers.nodelifecycle import NodeLifecycleController, TaintEvictionController
+from k8slab.controllers.persistentvolume import PersistentVolumeController
+from k8slab.controllers.podautoscaler import HorizontalPodAutoscalerController
 from k8slab.controllers.podgc import PodGarbageCollector
 from k8slab.controllers.protection import ClaimProtectionController, VolumeProtectionController
+from k8slab.controllers.provisioner import LocalProvisioner
 from k8slab.controllers.quota import ResourceQuotaController
 from k8slab.controllers.replicaset import ReplicaSetController
 from k8slab.controllers.rootca import RootCAController
 from k8slab.controllers.serviceaccounts import ServiceAccountController
+from k8slab.kubelet import scratch
+from k8slab.kubelet.disks import remove_volume
 from k8slab.kubelet.kubelets import Kubelets
+from k8slab.kubelet.meter import Meter
 from k8slab.kubelet.node import NodeConfig
 from k8slab.kubeproxy.proxy import Proxy
 from k8slab.runtime.base import FENCES, Runtime
@@ -62,6 +71,10 @@ CONTROLLERS = (
     NodeLifecycleController,
     TaintEvictionController,
     PodGarbageCollector,
+    DisruptionController,
+    StaleDisruptionController,
+    PersistentVolumeController,
+    EphemeralVolumeController,
     ResourceQuotaController,
     ServiceAccountController,
     ClaimProtectionController,
@@ -78,6 +91,7 @@ class LabServer:
 
     def __init__(self, settings: Settings, folder: StateFolder) -> None:
         self.settings, self.folder = replace(settings, runtime=_resolved(settings.runtime)), folder
+        self.disks = folder.path / "disks"
         self.clock = Clock(settings.speed)
         self.ended = asyncio.Event()
         self.down = False  # whether the lab goes when the server does
@@ -100,7 +114,7 @@ class LabServer:
         write_private(self.folder.kubeconfig, pki.kubeconfig(self.settings.context, self.port, made))
         self._open_store()
         await self._start_parts()
-        api = app.build(self.verbs, made.token, self, [*private.routes(self)])
+        api = app.build(self.verbs, made.token, self, [*private.routes(self)], metrics.Objects(self.meter))
         self.http = HttpServer(api, listener, made.certificate, made.key, self.clock)
         await self.http.start()
         self._undo.push_async_callback(self.http.stop)
@@ -163,23 +177,30 @@ class LabServer:
 
     async def _close_runtime(self) -> None:
         await self.runtime.close(leave_running=not self.down)
+        if self.down:
+            scratch.sweep(self.folder.runtime / "volumes")
 
     async def _start_parts(self) -> None:
         """The parts that make wishes true, in the order in which a pod meets them."""
+        self.meter = Meter(self.client, self.runtime, self.clock)
+        self._run("meter", self.meter.run())
         kinds = list(KINDS)
         names = {kind.kind: f"{kind.plural}.{kind.group}" for kind in KINDS.values() if kind.namespaced}
         for controller in (
             *(make(self.client, self.clock) for make in CONTROLLERS),
             GarbageCollector(self.client, self.clock, kinds),
             NamespaceController(self.client, self.clock, names),
+            LocalProvisioner(self.client, self.clock, partial(remove_volume, self.disks)),
+            HorizontalPodAutoscalerController(self.client, self.clock, self.meter.pods),
             RootCAController(self.client, self.clock, self.credentials.ca.decode()),
         ):
             self._run(controller.name, controller.run())
         self._run("scheduler", Scheduler(self.client, self.clock, self._recorder("default-scheduler")).run())
         self._run("kubeproxy", Proxy(self.client, self.clock, self._recorder("kube-proxy")).run())
         self.kubelets = Kubelets(
-            self.client, self.runtime, self.clock, partial(self._recorder, "kubelet"), self.folder.runtime / "volumes"
-        )
+            self.client, self.runtime, self.clock, partial(self._recorder, "kubelet"),
+            self.folder.runtime / "volumes", self.disks,
+        )  # fmt: skip
         self._undo.push_async_callback(self.kubelets.stop)
         await self.kubelets.start(self._nodes())
 
@@ -230,6 +251,7 @@ class LabServer:
         clock = Clock()
         while self.runtime.pods():  # the kubelets end them
             await clock.sleep(0.005)
+        await asyncio.to_thread(shutil.rmtree, self.disks, ignore_errors=True)
 
     async def shutdown(self) -> None:
         self.down = True

@@ -34,9 +34,9 @@ def hook_of(container: Obj, moment: str) -> Obj | None:
 
 
 async def run_hook(handler: Obj, target: Target, clock: Clock, full_name: str) -> None:
-    """Carry a hook out; `full_name` is the pod's, for messages. A command may take as long as it likes. Raises HookFailed.
+    """Carry a hook out; `full_name` is the pod's, for messages. Raises HookFailed.
 
-    Of an HTTP endpoint only the silence counts, whatever its status code.
+    A command may take as long as it likes; of an HTTP endpoint only silence is a failure, not a status code.
     """
     name = target.container["name"]
     if action := handler.get("exec"):

@@ -17,6 +17,7 @@ from k8slab.clock import Clock
 from k8slab.kubelet.agent import Kubelet
 from k8slab.kubelet.launch import Recorder
 from k8slab.kubelet.node import NodeConfig
+from k8slab.kubelet.projection import origins
 from k8slab.kubelet.streams import LogOptions, Streams
 from k8slab.runtime.base import Runtime
 
@@ -35,9 +36,10 @@ class Kubelets:
         clock: Clock,
         recorder_for: Callable[[str], Recorder],
         folder: Path | None = None,
+        disks: Path | None = None,
     ) -> None:
         self._client, self._runtime, self._clock, self._recorder_for = client, runtime, clock, recorder_for
-        self._folder = folder if runtime.abilities.real else None
+        self._folder, self._disks = (folder, disks) if runtime.abilities.real else (None, None)
         self._nodes: dict[str, Kubelet] = {}
         self._pods: dict[str, str] = {}  # pod uid -> node, for what the runtime has to say
         self._images: list[str] = []
@@ -54,6 +56,8 @@ class Kubelets:
             self.add(config)
         self._client.informer("Pod").subscribe(self._pod_changed)
         self._runtime.subscribe(self._container_changed)
+        for kind in ("ConfigMap", "Secret") if self._runtime.abilities.real else ():
+            self._client.informer(kind).subscribe(self._content_changed)
 
     def add(self, config: NodeConfig) -> Kubelet:
         """One node more."""
@@ -64,6 +68,7 @@ class Kubelets:
             config,
             self._recorder_for(config.name),
             folder=self._folder,
+            disks=self._disks,
             images=self._images,
         )
         phase = len(self._nodes) * GOLDEN % 1
@@ -116,3 +121,14 @@ class Kubelets:
     def _container_changed(self, uid: str) -> None:
         if node := self._pods.get(uid):
             self._nodes[node].wake(uid)
+
+    def _content_changed(self, before: Obj | None, after: Obj | None) -> None:
+        """A ConfigMap or Secret: tell the nodes of those pods that have files of it."""
+        obj = after or before or {}
+        if before is None:  # it came; whoever waits for it is trying again anyway
+            return
+        origin, namespace = (obj["kind"], obj["metadata"]["name"]), obj["metadata"].get("namespace", "")
+        for pod in self._client.informer("Pod").list(namespace):
+            uid = pod["metadata"]["uid"]
+            if uid in self._pods and pod["spec"].get("volumes") and origin in origins(pod):
+                self._nodes[self._pods[uid]].content_changed(uid)

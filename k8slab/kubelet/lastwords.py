@@ -12,13 +12,12 @@ from pathlib import Path
 from k8slab.api.objects import Obj
 from k8slab.runtime.base import ContainerState, LogLine, Mount, Runtime, RuntimeFailure
 
-PATH = "/dev/termination-log"
 MOST_FILE, MOST_LOG, MOST_LINES = 4096, 2048, 80  # bytes of the file, bytes and lines of the log
 
 
 def mount(container: Obj, pod_folder: Path | None, id: str) -> list[Mount]:
     """The empty file, made, and where the container sees it; nothing for containers that are only records."""
-    path = container.get("terminationMessagePath", PATH)
+    path = container.get("terminationMessagePath")  # the API has put the default there
     if pod_folder is None or not path:
         return []
     file = _file(pod_folder, id)

@@ -66,7 +66,7 @@ class Launcher:
 
         def find(kind: str, name: str) -> Obj | None:
             try:
-                return self._client.get(kind, name, namespace)
+                return self._client.get(kind, name, "" if kind == "PersistentVolume" else namespace)
             except NotFound:
                 return None
 
@@ -164,6 +164,11 @@ class Launcher:
 
     def _spec(self, record: Record, action: Start) -> ContainerSpec:
         pod, container, id = record.pod, action.container, secrets.token_hex(32)
+        if not self._runtime.abilities.real:  # a record needs no more
+            meta, runs_on = pod["metadata"], self._runs_on(pod, container)
+            return ContainerSpec(
+                id, meta["uid"], container["name"], container["image"], action.attempt, runs_on=runs_on
+            )
         env = container_env(self.facts(record), container, self._services(pod))
         limits = (container.get("resources") or {}).get("limits") or {}
         return ContainerSpec(

@@ -1,4 +1,4 @@
-"""What a kubelet remembers of a container between two looks: failed starts, crashes, probes' answers, how far its end is.
+"""What a kubelet remembers of a container between two looks: failed starts, crashes, probes' answers, its end.
 
 `record.py` keeps the notes of one pod; `launch.py`, `probing.py` and `endings.py` write them, `plan.py` and `status.py`
 read them through a `View`.

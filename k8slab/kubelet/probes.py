@@ -1,7 +1,8 @@
 """Asking a running container how it is: started? alive? ready?
 
 `probing.py` keeps a `Prober` for each running container that has probes, `actions.py` carries the checks out; between
-two of them there is a timer and nothing else. The rules are Kubernetes' (pkg/kubelet/prober; docs/concepts/workloads/pods/probes).
+two of them there is a timer and nothing else. The rules are Kubernetes' (pkg/kubelet/prober, and
+docs/concepts/workloads/pods/probes).
 """
 
 from __future__ import annotations

@@ -10,10 +10,11 @@ from collections.abc import Callable
 
 from k8slab.api.objects import Obj, is_terminating
 from k8slab.clock import Clock
+from k8slab.kubelet.actions import Target
 from k8slab.kubelet.launch import Launcher
 from k8slab.kubelet.notes import Verdict
 from k8slab.kubelet.plan import FINISHED
-from k8slab.kubelet.probes import KINDS, Answer, Kind, Prober, Target
+from k8slab.kubelet.probes import KINDS, Answer, Kind, Prober
 from k8slab.kubelet.record import Record
 from k8slab.kubelet.view import View, all_containers, statuses
 from k8slab.runtime.base import ContainerState, Runtime

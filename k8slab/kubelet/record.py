@@ -34,6 +34,8 @@ class Record:
     dirty: bool = False
     worker: asyncio.Task[None] | None = None
     timer: Callable[[], None] | None = None
+    stale: bool = True  # its files may not be what they are made of
+    remount: Callable[[], None] | None = None  # takes back the look at which they will be written anew
 
     def note(self, name: str) -> Note:
         """The note about a container, made when there is first something to note."""

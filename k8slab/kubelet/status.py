@@ -188,7 +188,7 @@ def conditions(view: View, phase: str, init: list[Obj], main: list[Obj], now: st
         "ContainersReady": containers_ready,
         "PodScheduled": _is(True),
     }
-    ours = OURS
+    ours: tuple[str, ...] = OURS
     if view.refused and view.refused.disrupted:
         ours = ("DisruptionTarget", *OURS)
         found["DisruptionTarget"] = _is(True, "TerminationByKubelet", view.refused.message)

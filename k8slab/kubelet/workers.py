@@ -14,18 +14,19 @@ from k8slab.api.errors import ApiError, Conflict, NotFound
 from k8slab.api.objects import Obj, encode, is_terminating
 from k8slab.client.base import Client
 from k8slab.clock import Clock
-from k8slab.kubelet import lastwords, volumes
+from k8slab.kubelet import lastwords
+from k8slab.kubelet.disks import Disks
 from k8slab.kubelet.endings import Endings
-from k8slab.kubelet.environment import hostname
+from k8slab.kubelet.ground import Ground
 from k8slab.kubelet.hooks import Hooks
 from k8slab.kubelet.launch import Launcher
-from k8slab.kubelet.notes import MOUNT_FIRST, MOUNT_MOST, POD, RETRY, Note
+from k8slab.kubelet.notes import RETRY, Note
 from k8slab.kubelet.plan import Plan, decide
 from k8slab.kubelet.probing import Probing
 from k8slab.kubelet.record import Record
 from k8slab.kubelet.status import pod_status
 from k8slab.kubelet.view import View, add_lost, all_containers, full_name
-from k8slab.runtime.base import ContainerState, PodConfig, Runtime, RuntimeFailure
+from k8slab.runtime.base import ContainerState, Runtime
 
 log = logging.getLogger(__name__)
 
@@ -34,10 +35,18 @@ class PodWorkers:
     """The pods of one node. `folder` is where their volumes are; None when containers are only records."""
 
     def __init__(
-        self, client: Client, runtime: Runtime, clock: Clock, launcher: Launcher, cidr: str, folder: Path | None
+        self,
+        client: Client,
+        runtime: Runtime,
+        clock: Clock,
+        launcher: Launcher,
+        cidr: str,
+        folder: Path | None,
+        disks: Disks,
     ) -> None:
         self._client, self._runtime, self._clock, self._launcher = client, runtime, clock, launcher
-        self._cidr, self._folder = cidr, folder
+        self._folder = folder
+        self._ground = Ground(runtime, clock, launcher, cidr, disks)
         self._probing = Probing(runtime, clock, launcher, self._wake)
         self._hooks = Hooks(runtime, clock, launcher)
         self._endings = Endings(runtime, clock, launcher, self._hooks, self._wake)
@@ -62,9 +71,22 @@ class PodWorkers:
             folder = self._folder / uid if self._folder else None
             record = self._records[uid] = Record(after, (after.get("status") or {}).get("podIP", ""), folder=folder)
         own = record.writing and is_terminating(record.pod) == is_terminating(pod)
+        record.stale = record.stale or _told_of_itself(record.pod) != _told_of_itself(pod)
         record.pod, record.gone = pod, after is None
         if not own:  # what the worker itself writes needs no second look
             self._wake(record)
+
+    def content_changed(self, uid: str) -> None:
+        """A ConfigMap or Secret has changed that the pod has files of: they follow when it is looked at next."""
+        record = self._records.get(uid)
+        if record is None or record.remount is not None:
+            return
+
+        def now() -> None:
+            record.remount, record.stale = None, True
+            self._wake(record)
+
+        record.remount = self._clock.call_later(self._ground.resync_in(record.pod), now)
 
     def wake(self, uid: str) -> None:
         """Look at this pod: one of its containers started or ended."""
@@ -95,13 +117,20 @@ class PodWorkers:
             record.timer()
         record.timer = None if seconds is None else self._clock.call_later(seconds, lambda: self._wake(record))
 
+    def _let_go(self, record: Record) -> None:
+        """No timer and no probe is left."""
+        self._look_in(record, None)
+        if record.remount is not None:
+            record.remount()
+            record.remount = None
+        self._probing.close(record)
+
     async def close(self) -> None:
         """Let go of every pod, now: no timer, no worker, no probe is left. Containers are not touched."""
         records, self._records = self._records, {}
         tasks = {record.worker for record in records.values() if record.worker}
         for record in records.values():
-            self._look_in(record, None)
-            self._probing.close(record)
+            self._let_go(record)
         for task in tasks:
             task.cancel()
         await asyncio.gather(self._endings.close(), *tasks, return_exceptions=True)
@@ -117,6 +146,8 @@ class PodWorkers:
                 return
             await self._listen(record)
             view = self._view(record)
+            if record.stale and any(view.containers.values()):
+                self._ground.refresh(record)
             self._probing.follow(record, view)
             plan = decide(view)
             if plan.over:
@@ -133,6 +164,8 @@ class PodWorkers:
 
     async def _listen(self, record: Record) -> None:
         """Take down the last words of containers that have ended."""
+        if not self._runtime.abilities.real:
+            return
         for state in self._runtime.containers(record.pod["metadata"]["uid"]):
             if state.phase == "exited" and state.id not in record.words:
                 container = next((c for c in all_containers(record.pod) if c["name"] == state.name), {})
@@ -173,7 +206,7 @@ class PodWorkers:
         for id in plan.remove:
             await self._runtime.remove(id)
             record.removed(id)
-        if plan.start and not await self._prepare(record):
+        if plan.start and not await self._ground.prepare(record):
             return
         for start in plan.start:
             if id := await self._launcher.start(record, start):
@@ -191,35 +224,6 @@ class PodWorkers:
                 note.announced = state.id
                 said = f"Back-off restarting failed container {container['name']} in pod {full_name(record.pod)}"
                 self._launcher.tell(record.pod, container, "Warning", "BackOff", said)
-
-    # -------------------------------------------------------------------------------------- beginning
-
-    async def _prepare(self, record: Record) -> bool:
-        """Volumes and sandbox: whether containers may be started now."""
-        pod = record.pod
-        try:
-            if pod["spec"].get("volumes"):
-                record.folders = volumes.prepare(self._launcher.facts(record), record.folder)
-            if not record.sandbox:
-                record.address = await self._runtime.run_pod(self._config(pod))
-                record.sandbox = True
-        except volumes.MountError as error:
-            self._hold(record, "FailedMount", str(error))
-            return False
-        except RuntimeFailure as error:
-            self._hold(record, "FailedCreatePodSandBox", f"Failed to create pod sandbox: {error}")
-            return False
-        record.notes.pop(POD, None)
-        return True
-
-    def _hold(self, record: Record, reason: str, message: str) -> None:
-        record.note(POD).failed("", message, self._clock.time(), MOUNT_FIRST, MOUNT_MOST)
-        self._launcher.record.event(record.pod, "Warning", reason, message)
-
-    def _config(self, pod: Obj) -> PodConfig:
-        meta = pod["metadata"]
-        node = self._launcher.place.name
-        return PodConfig(meta["uid"], meta["name"], meta.get("namespace", ""), node, self._cidr, hostname(pod))
 
     # ----------------------------------------------------------------------------------------- ending
 
@@ -248,12 +252,9 @@ class PodWorkers:
         await self._give_back(record)
 
     async def _give_back(self, record: Record) -> None:
-        self._look_in(record, None)
-        self._probing.close(record)
-        await self._runtime.remove_pod(record.pod["metadata"]["uid"])
+        self._let_go(record)
+        await self._ground.give_back(record)
         record.returned = True
-        if record.folder and record.folder.exists():
-            await asyncio.to_thread(volumes.remove, record.folder)
 
     # ---------------------------------------------------------------------------------------- telling
 
@@ -273,3 +274,8 @@ class PodWorkers:
             log.warning("pod %s: status not written: %s", full_name(record.pod), error)
         finally:
             record.writing = False
+
+
+def _told_of_itself(pod: Obj) -> tuple[object, object]:
+    """What of its own object a pod can have as a file, and that may change."""
+    return pod["metadata"].get("labels"), pod["metadata"].get("annotations")
