@@ -17,7 +17,7 @@ import shutil
 import signal
 import sqlite3
 import sys
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import fields, replace
 from functools import partial
 from typing import Any
@@ -28,7 +28,6 @@ from k8slab.api.errors import Conflict, NotFound
 from k8slab.api.kinds import KINDS
 from k8slab.apiserver import app, private, reset
 from k8slab.apiserver.bootstrap import bootstrap
-from k8slab.apiserver.requests import query_flag, query_int
 from k8slab.apiserver.serve import HttpServer, listen
 from k8slab.apiserver.verbs import Verbs
 from k8slab.client.events import Recorder
@@ -114,7 +113,9 @@ class LabServer:
         write_private(self.folder.kubeconfig, pki.kubeconfig(self.settings.context, self.port, made))
         self._open_store()
         await self._start_parts()
-        api = app.build(self.verbs, made.token, self, [*private.routes(self)], metrics.Objects(self.meter))
+        api = app.build(
+            self.verbs, made.token, self.kubelets.streams, [*private.routes(self)], metrics.Objects(self.meter)
+        )
         self.http = HttpServer(api, listener, made.certificate, made.key, self.clock)
         await self.http.start()
         self._undo.push_async_callback(self.http.stop)
@@ -271,21 +272,6 @@ class LabServer:
             await (self.kubelets.power_on if on else self.kubelets.power_off)(node)
         except KeyError:
             raise NotFound.of("", "nodes", node) from None
-
-    async def logs(self, namespace: str, pod: str, container: str, query: dict[str, str]) -> AsyncIterator[bytes]:
-        """`kubectl logs`, from the node's kubelet (apiserver/resources.py: Streams)."""
-        return await self.kubelets.logs(
-            namespace,
-            pod,
-            container,
-            follow=query_flag(query, "follow"),
-            tail_lines=query_int(query, "tailLines"),
-            since_seconds=query_int(query, "sinceSeconds"),
-            since_time=query.get("sinceTime"),
-            timestamps=query_flag(query, "timestamps"),
-            limit_bytes=query_int(query, "limitBytes"),
-            previous=query_flag(query, "previous"),
-        )
 
     # ---- what outlives the server ---------------------------------------------------------------------------------
 

@@ -11,16 +11,32 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any, NamedTuple
 
-from k8slab.api import names, schema, validation_cluster, validation_pods, validation_services, validation_workloads
+from k8slab.api import (
+    names,
+    schema,
+    validation_autoscaling,
+    validation_cluster,
+    validation_jobs,
+    validation_network,
+    validation_pods,
+    validation_quota,
+    validation_services,
+    validation_storage,
+    validation_workloads,
+)
 from k8slab.api.causes import IMMUTABLE, forbidden, invalid, required
-from k8slab.api.checks import Check, Required, Table, annotation_map, label_map, named, requirement
+from k8slab.api.checks import Check, Closed, Creation, Required, Table, annotation_map, label_map, named, requirement
 from k8slab.api.errors import Cause
 from k8slab.api.kinds import Kind, kind_of
 from k8slab.api.objects import Obj
 
 Update = Callable[[Obj, Obj], Iterable[Cause]]
 
-NAMES: dict[str, names.Rule] = {"Namespace": names.dns_label, "Service": names.dns_1035_label}
+NAMES: dict[str, names.Rule] = {
+    "Namespace": names.dns_label,
+    "Service": names.dns_1035_label,
+    "StatefulSet": names.dns_label,
+}
 STANDARD_FINALIZERS = ("kubernetes", "orphan", "foregroundDeletion")
 FIXED = ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
 
@@ -72,19 +88,31 @@ TABLE: dict[str, Any] = {
     **_OBJECT_META,
     **validation_pods.TABLE,
     **validation_workloads.TABLE,
+    **validation_jobs.TABLE,
+    **validation_autoscaling.TABLE,
     **validation_services.TABLE,
+    **validation_network.TABLE,
+    **validation_storage.TABLE,
+    **validation_quota.TABLE,
     **validation_cluster.TABLE,
 }
 UPDATES: dict[str, Update] = {
     **validation_pods.UPDATES,
     **validation_workloads.UPDATES,
+    **validation_jobs.UPDATES,
     **validation_services.UPDATES,
+    **validation_network.UPDATES,
+    **validation_storage.UPDATES,
+    **validation_quota.UPDATES,
     **validation_cluster.UPDATES,
 }
+CREATES: dict[str, Creation] = {
+    **validation_pods.CREATES, **validation_jobs.CREATES, **validation_network.CREATES, **validation_quota.CREATES,
+}  # fmt: skip
 
 
-def validate(obj: Obj, old: Obj | None = None) -> list[Cause]:
-    """What is wrong with an object: as a new one, or as a change of `old`. Nothing: an empty list.
+def validate(obj: Obj, old: Obj | None = None, subresource: str = "") -> list[Cause]:
+    """What is wrong with an object: as a new one, or as a change of `old` (through a subresource). Nothing: empty.
 
     Expects it defaulted, its types right. Parts that did not change are not looked at again. Raises KeyError for a
     kind that is not ours.
@@ -95,12 +123,14 @@ def validate(obj: Obj, old: Obj | None = None) -> list[Cause]:
     found: list[Cause] = []
     found.extend(_identity(obj["metadata"], kind) if old is None else _identity_kept(obj["metadata"], old["metadata"]))
     plan = _plan(kind.definition)
-    same = {name for name, value in obj.items() if old is not None and value == old.get(name)}
-    for name, step in [*plan.rows.items(), *plan.below.items()]:
-        if name != "status" and name not in same:
-            step.check(obj, "", found)
-    update = UPDATES.get(_short(kind.definition))
-    if old is not None and update is not None:
+    for step in (*plan.rows.values(), *plan.below.values()):
+        if step.name == "status" or (old is not None and step.name and obj.get(step.name) == old.get(step.name)):
+            continue
+        step.check(obj, "", found)
+    name = _short(kind.definition)
+    if old is None:
+        found.extend(CREATES[name](obj) if name in CREATES else ())
+    elif update := UPDATES.get(f"{name}/{subresource}") or UPDATES.get(name):
         found.extend(update(obj, old))
     return found
 
@@ -143,11 +173,13 @@ class _Step:
 
     __slots__ = ("checks", "holds", "name", "needed", "type")
 
-    def __init__(self, name: str, row: Iterable[Required | Check], field: schema.Field | None) -> None:
+    def __init__(self, name: str, row: Iterable[Required | Closed | Check], field: schema.Field | None) -> None:
+        row = tuple(row)
         self.name = name
         self.needed = next((entry.detail for entry in row if isinstance(entry, Required)), None)
-        self.checks = tuple(entry for entry in row if not isinstance(entry, Required))
-        self.type = field.type if field is not None and "." in field.type else ""
+        self.checks = tuple(entry for entry in row if not isinstance(entry, (Required, Closed)))
+        closed = any(isinstance(entry, Closed) for entry in row)
+        self.type = field.type if field is not None and "." in field.type and not closed else ""
         self.holds = field.holds if field is not None else "one"
 
     def check(self, value: Obj, path: str, found: list[Cause]) -> None:

@@ -14,6 +14,7 @@ from k8slab.api.causes import duplicate, forbidden, invalid, not_found, required
 from k8slab.api.checks import (
     MAX_INT32,
     REQUIRED,
+    Creation,
     Required,
     Table,
     between,
@@ -28,6 +29,7 @@ from k8slab.api.checks import (
 from k8slab.api.errors import Cause
 from k8slab.api.objects import Obj
 from k8slab.api.validation_containers import host_ports
+from k8slab.api.validation_ephemeral import ephemeral_containers, none_at_first, only_added
 
 EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 CHANGEABLE = (
@@ -129,7 +131,7 @@ def _only_images_changed(pod: Obj, old: Obj) -> Iterable[Cause]:
     yield from _gates_only_go(new.get("schedulingGates") or [], before.get("schedulingGates") or [])
     munged = _with_changes_allowed(new, before)
     if munged != before:
-        changes = "\n".join(_differences(before, munged, ""))
+        changes = "\n".join(differences(before, munged))
         yield forbidden("spec", f"pod updates may not change fields other than {CHANGEABLE}\n{changes}")
 
 
@@ -179,14 +181,14 @@ def _like(value: Obj, other: Obj, fields: Iterable[str]) -> Obj:
     return value
 
 
-def _differences(old: Any, new: Any, path: str) -> Iterable[str]:
+def differences(old: Any, new: Any, path: str = "") -> Iterable[str]:
     """Old and new of every field that differs, two lines each."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in sorted({*old, *new}):
-            yield from _differences(old.get(key), new.get(key), f"{path}.{key}" if path else key)
+            yield from differences(old.get(key), new.get(key), f"{path}.{key}" if path else key)
     elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         for index, (before, after) in enumerate(zip(old, new, strict=True)):
-            yield from _differences(before, after, f"{path}[{index}]")
+            yield from differences(before, after, f"{path}[{index}]")
     elif old != new:
         yield from (f"  {sign} {path}: {show(value)}" for sign, value in (("-", old), ("+", new)) if value is not None)
 
@@ -198,7 +200,7 @@ TABLE: Table = {
         "volumes": (unique("name"),),
         "containers": (REQUIRED, unique("name"), _containers),
         "initContainers": (),
-        "": (_volumes_exist, _init_containers, _host_network, _dns),
+        "": (_volumes_exist, _init_containers, ephemeral_containers, _host_network, _dns),
         "restartPolicy": (REQUIRED, one_of("Always", "OnFailure", "Never")),
         "dnsPolicy": (REQUIRED, one_of("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")),
         "nodeSelector": (label_map,),
@@ -226,4 +228,8 @@ TABLE: Table = {
         "minDomains": (positive,),
     },
 }
-UPDATES: dict[str, Callable[[Obj, Obj], Iterable[Cause]]] = {"core.v1.Pod": _only_images_changed}
+CREATES: dict[str, Creation] = {"core.v1.Pod": none_at_first}
+UPDATES: dict[str, Callable[[Obj, Obj], Iterable[Cause]]] = {
+    "core.v1.Pod": _only_images_changed,
+    "core.v1.Pod/ephemeralcontainers": only_added,
+}

@@ -151,10 +151,10 @@ async def run_inside(command: list[str], target: Target, timeout: float | None) 
                 said += data[: MOST_OUTPUT - len(said)]
             code = await running.wait()
     except TimeoutError:
-        running.kill()
+        running.close()
         raise Failed(f'command timed out: "{" ".join(command)}" timed out after {timeout:g}s') from None
     except asyncio.CancelledError:
-        running.kill()
+        running.close()
         raise
     if code != 0:
         raise Failed(said.decode(errors="replace"))

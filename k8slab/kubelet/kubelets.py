@@ -1,14 +1,14 @@
 """All kubelets of the server process: who is told what, and what the rest of the server asks of them.
 
 One subscription to pods and one to the runtime serve every node, so that five thousand of them cost no more than three.
-`agent.py` is a single one; `streams.py` reads logs; `server.py` starts this after the runtime was opened.
+`agent.py` is a single one; `streams.py` serves logs and exec; `server.py` starts this after the runtime was opened.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from k8slab.api.objects import Obj
@@ -18,7 +18,7 @@ from k8slab.kubelet.agent import Kubelet
 from k8slab.kubelet.launch import Recorder
 from k8slab.kubelet.node import NodeConfig
 from k8slab.kubelet.projection import origins
-from k8slab.kubelet.streams import LogOptions, Streams
+from k8slab.kubelet.streams import Streams
 from k8slab.runtime.base import Runtime
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ class Kubelets:
         self._nodes: dict[str, Kubelet] = {}
         self._pods: dict[str, str] = {}  # pod uid -> node, for what the runtime has to say
         self._images: list[str] = []
-        self._streams = Streams(client, runtime, clock)
+        self.streams = Streams(client, runtime, clock, lambda name: name in self._nodes and self._nodes[name].on)
 
     async def start(self, nodes: Iterable[NodeConfig]) -> None:
         """Start a kubelet for each node, adopt the containers the runtime still has, remove those nobody knows."""
@@ -79,24 +79,6 @@ class Kubelets:
     async def stop(self) -> None:
         """The server ends; containers are the runtime's to keep or to end."""
         await asyncio.gather(*(kubelet.stop() for kubelet in self._nodes.values()))
-
-    async def logs(
-        self,
-        namespace: str,
-        pod: str,
-        container: str = "",
-        *,
-        follow: bool = False,
-        tail_lines: int | None = None,
-        since_seconds: int | None = None,
-        since_time: str | None = None,
-        timestamps: bool = False,
-        limit_bytes: int | None = None,
-        previous: bool = False,
-    ) -> AsyncIterator[bytes]:
-        """A container's output as `kubectl logs` gets it; what is wrong is raised before the first byte."""
-        options = LogOptions(follow, previous, timestamps, tail_lines, limit_bytes, since_seconds, since_time)
-        return await self._streams.logs(namespace, pod, container, options)
 
     async def power_off(self, node: str) -> None:
         """Pull a node's plug. Raises KeyError for a node there is not."""

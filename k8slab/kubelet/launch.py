@@ -114,8 +114,9 @@ class Launcher:
 
     def tell(self, pod: Obj, container: Obj, type_: Literal["Normal", "Warning"], reason: str, message: str) -> None:
         """An event about one container of a pod."""
-        init = container in (pod["spec"].get("initContainers") or [])
-        path = f"spec.{'initContainers' if init else 'containers'}{{{container['name']}}}"
+        groups = ("initContainers", "ephemeralContainers")
+        group = next((group for group in groups if container in (pod["spec"].get(group) or [])), "containers")
+        path = f"spec.{group}{{{container['name']}}}"
         self.record.event({**reference_to(pod), "fieldPath": path}, type_, reason, message)
 
     # ------------------------------------------------------------------------------------------ image

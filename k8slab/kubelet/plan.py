@@ -16,6 +16,7 @@ from k8slab.kubelet.view import (
     View,
     all_containers,
     deadline_left,
+    ephemeral_containers,
     init_containers,
     init_failed,
     is_done,
@@ -151,6 +152,8 @@ def _keep_running(view: View, plan: Plan) -> None:
     if note is not None and note.retry is not None and (held := note.retry.left(view.since)) > 0:
         plan.look_in(held)
         return
+    for container in ephemeral_containers(view.pod):
+        _start_once(view, plan, container)
     if _initialize(view, plan):
         for container in main_containers(view.pod):
             _keep_one(view, plan, container)
@@ -172,6 +175,12 @@ def _initialize(view: View, plan: Plan) -> bool:
         if not done and not begun:
             return False
     return not init_failed(view)
+
+
+def _start_once(view: View, plan: Plan, container: Obj) -> None:
+    """An ephemeral container starts once the pod has a sandbox, which is made for the others, and only once."""
+    if view.address and view.latest(container["name"]) is None:
+        _keep_one(view, plan, container)
 
 
 def _keep_one(view: View, plan: Plan, container: Obj) -> None:

@@ -16,7 +16,9 @@ def is_sidecar(container: Obj) -> bool:
 
 
 def policy_of(pod: Obj, container: Obj) -> str:
-    """Always, OnFailure or Never: the container's own, or the pod's."""
+    """Always, OnFailure or Never: the container's own, or the pod's. An ephemeral container lives once."""
+    if container in (pod["spec"].get("ephemeralContainers") or []):
+        return "Never"
     return str(container.get("restartPolicy") or pod["spec"].get("restartPolicy", "Always"))
 
 

@@ -14,6 +14,7 @@ from k8slab.kubelet.restarts import is_sidecar, restarts
 from k8slab.kubelet.view import (
     View,
     all_containers,
+    ephemeral_containers,
     full_name,
     init_containers,
     init_failed,
@@ -54,6 +55,8 @@ def pod_status(view: View) -> Obj:
     if init:
         new["initContainerStatuses"] = init
     new["containerStatuses"] = main
+    if ephemeral := [container_status(view, c) | {"ready": False} for c in ephemeral_containers(pod)]:
+        new["ephemeralContainerStatuses"] = ephemeral  # never ready: nobody is served by one
     return new
 
 

@@ -66,9 +66,14 @@ def init_containers(pod: Obj) -> list[Obj]:
     return pod["spec"].get("initContainers") or []
 
 
+def ephemeral_containers(pod: Obj) -> list[Obj]:
+    """Those that came later, to look at the others (`kubectl debug`). They are never restarted."""
+    return pod["spec"].get("ephemeralContainers") or []
+
+
 def all_containers(pod: Obj) -> list[Obj]:
     """Every container of the pod."""
-    return [*init_containers(pod), *main_containers(pod)]
+    return [*init_containers(pod), *main_containers(pod), *ephemeral_containers(pod)]
 
 
 def is_started(view: View, container: Obj, state: ContainerState) -> bool:
@@ -137,7 +142,8 @@ def is_overdue(view: View) -> bool:
 def statuses(pod: Obj) -> list[Obj]:
     """The container statuses the API has."""
     status = pod.get("status") or {}
-    return [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
+    groups = ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses")
+    return [one for group in groups for one in status.get(group) or []]
 
 
 def add_lost(pod: Obj, containers: dict[str, list[ContainerState]]) -> None:

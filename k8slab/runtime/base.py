@@ -102,14 +102,18 @@ class Usage:
 
 
 class Exec(Protocol):
-    """A command running inside a container."""
+    """The streams of a process in a container: of a command run inside it (`exec`), or of its own (`attach`).
+
+    `output` ends with the process, `wait` gives its exit code. `close` says that nobody is interested any more: a
+    command is killed then, a container goes on.
+    """
 
     async def write(self, data: bytes) -> None: ...
     async def close_stdin(self) -> None: ...
     def resize(self, columns: int, rows: int) -> None: ...
     def output(self) -> AsyncIterator[tuple[Literal["stdout", "stderr"], bytes]]: ...
     async def wait(self) -> int: ...
-    def kill(self) -> None: ...
+    def close(self) -> None: ...
 
 
 class RuntimeFailure(Exception):
@@ -188,7 +192,14 @@ class Runtime(Protocol):
         ...
 
     async def exec(self, id: str, command: Sequence[str], *, tty: bool = False, stdin: bool = False) -> Exec:
-        """Run a command inside a running container."""
+        """Run a command inside a running container. Raises RuntimeFailure when it cannot be started."""
+        ...
+
+    async def attach(self, id: str, *, stdin: bool = False, once: bool = False) -> Exec:
+        """Hold the streams of a running container, as they come from now on; `stdin` if it was started with one.
+
+        `once`: the container's stdin ends when `close_stdin` or `close` is called. Raises RuntimeFailure.
+        """
         ...
 
     async def usage(self, id: str) -> Usage | None:

@@ -34,7 +34,7 @@ from k8slab.runtime.base import (
     Usage,
 )
 from k8slab.runtime.cgroups import Cgroups
-from k8slab.runtime.execs import ShimExec
+from k8slab.runtime.execs import ShimAttach, ShimExec
 from k8slab.runtime.images import Image, ImageStore
 from k8slab.runtime.shim.reap import kill_marked, marked
 from k8slab.runtime.shimclient import ShimClient, ShimGone
@@ -295,6 +295,19 @@ class LocalRuntime:
             del self._execs[running.id]
             raise
         return running
+
+    async def attach(self, id: str, *, stdin: bool = False, once: bool = False) -> Exec:
+        record = self._records.get(id)
+        if record is None or record.over.is_set():
+            raise RuntimeFailure("NotFound", f"container {id} is not running")
+
+        async def over() -> int:
+            await record.over.wait()
+            return record.state.exit_code or 0
+
+        held = ShimAttach(over)
+        await held.start(self._shim, id, stdin=stdin, once=once)
+        return held
 
     async def usage(self, id: str) -> Usage | None:
         record = self._records.get(id)

@@ -79,6 +79,8 @@ def order(
     if not isolation.bubblewrap:
         return common | without_fences(spec, argv, env, workdir, place)
     find_program(argv[0], env["PATH"], workdir, place.root, spec.mounts)
+    if spec.tty and shutil.which("setsid"):  # the terminal is to be that of a session inside, or a shell cannot use it
+        argv = ["setsid", "--ctty", *argv]
     title = f"k8slab-container:{pod.namespace}/{pod.name}/{spec.name}"
     options = fences(spec, image, pod, place, isolation, workdir)
     return common | {

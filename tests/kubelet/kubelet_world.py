@@ -95,7 +95,7 @@ class FakeExec:
     async def wait(self) -> int:
         return self.code
 
-    def kill(self) -> None:
+    def close(self) -> None:
         self.killed = True
 
 
