@@ -17,6 +17,8 @@ from k8slab.kubelet.launch import Launcher
 from k8slab.kubelet.notes import MOUNT_FIRST, MOUNT_MOST, POD
 from k8slab.kubelet.projection import is_projected
 from k8slab.kubelet.record import Record
+from k8slab.kubelet.security import not_kept
+from k8slab.kubelet.view import statuses
 from k8slab.runtime.base import PodConfig, Runtime, RuntimeFailure
 
 RESYNC = 60.0  # Kubernetes seconds: every pod is looked at so often, which is when its files are written anew
@@ -36,6 +38,7 @@ class Ground:
             if not record.sandbox:
                 record.address = await self._runtime.run_pod(self._config(record.pod))
                 record.sandbox = True
+                self._warn(record.pod)
         except volumes.MountError as error:
             self._hold(record, "FailedMount", str(error))
             return False
@@ -44,6 +47,13 @@ class Ground:
             return False
         record.notes.pop(POD, None)
         return True
+
+    def _warn(self, pod: Obj) -> None:
+        """Say once what the pod asks for and does not get: nothing pretends."""
+        first = not any(status.get("containerID") for status in statuses(pod))
+        if first and (missing := not_kept(pod, self._runtime.abilities)):
+            said = "The pod runs without " + "; ".join(missing)
+            self._launcher.record.event(pod, "Warning", "NotHonoured", said)
 
     def refresh(self, record: Record) -> None:
         """Write a running pod's files anew. Where what they are made of is missing now, the old ones stay."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 from k8slab.api.objects import Obj
@@ -17,6 +18,7 @@ from k8slab.clock import Clock
 from k8slab.kubelet.agent import Kubelet
 from k8slab.kubelet.launch import Recorder
 from k8slab.kubelet.node import NodeConfig
+from k8slab.kubelet.pressure import Pressure
 from k8slab.kubelet.projection import origins
 from k8slab.kubelet.streams import Streams
 from k8slab.runtime.base import Runtime
@@ -43,6 +45,7 @@ class Kubelets:
         self._nodes: dict[str, Kubelet] = {}
         self._pods: dict[str, str] = {}  # pod uid -> node, for what the runtime has to say
         self._images: list[str] = []
+        self._looking: asyncio.Task[None] | None = None  # at memory and disk
         self.streams = Streams(client, runtime, clock, lambda name: name in self._nodes and self._nodes[name].on)
 
     async def start(self, nodes: Iterable[NodeConfig]) -> None:
@@ -56,8 +59,12 @@ class Kubelets:
             self.add(config)
         self._client.informer("Pod").subscribe(self._pod_changed)
         self._runtime.subscribe(self._container_changed)
-        for kind in ("ConfigMap", "Secret") if self._runtime.abilities.real else ():
+        if self._folder is None:
+            return
+        for kind in ("ConfigMap", "Secret"):
             self._client.informer(kind).subscribe(self._content_changed)
+        pressure = Pressure(self._runtime, self._clock, partial(self._client.informer("Pod").by, "node"), self._folder)
+        self._looking = asyncio.get_running_loop().create_task(pressure.run(self._nodes.values))
 
     def add(self, config: NodeConfig) -> Kubelet:
         """One node more."""
@@ -78,6 +85,8 @@ class Kubelets:
 
     async def stop(self) -> None:
         """The server ends; containers are the runtime's to keep or to end."""
+        if self._looking:
+            self._looking.cancel()
         await asyncio.gather(*(kubelet.stop() for kubelet in self._nodes.values()))
 
     async def power_off(self, node: str) -> None:

@@ -21,6 +21,7 @@ from k8slab.kubelet.environment import ConfigError, Facts, container_env, expand
 from k8slab.kubelet.notes import PULL_FIRST, PULL_MOST, Note
 from k8slab.kubelet.plan import Start
 from k8slab.kubelet.record import Record
+from k8slab.kubelet.security import wish
 from k8slab.kubelet.status import UNSTARTED
 from k8slab.kubelet.volumes import mounts
 from k8slab.runtime.base import ContainerSpec, ContainerState, Runtime, RuntimeFailure
@@ -187,6 +188,10 @@ class Launcher:
             memory=int(parse(limits["memory"])) if "memory" in limits else None,
             tty=bool(container.get("tty")),
             stdin=bool(container.get("stdin")),
+            stop_signal=(container.get("lifecycle") or {}).get("stopSignal", ""),
+            user=wish(pod, container, "runAsUser"),
+            non_root=bool(wish(pod, container, "runAsNonRoot")),
+            read_only=bool(wish(pod, container, "readOnlyRootFilesystem")),
             runs_on=self._runs_on(pod, container),
         )
 

@@ -38,6 +38,9 @@ def pod_status(view: View) -> Obj:
     pod = view.pod
     old = pod.get("status") or {}
     now = to_timestamp(view.now)
+    if view.refused and not any(view.containers.values()):  # it never ran here
+        why = {"phase": "Failed", **_why_failed(view)}
+        return {**old, **why, "startTime": old.get("startTime") or now}
     main = [container_status(view, c) for c in main_containers(pod)]
     init = [container_status(view, c, init=True) for c in init_containers(pod)]
     phase = pod_phase(view, main)

@@ -14,18 +14,18 @@ from k8slab.api.errors import ApiError, Conflict, NotFound
 from k8slab.api.objects import Obj, encode, is_terminating
 from k8slab.client.base import Client
 from k8slab.clock import Clock
-from k8slab.kubelet import lastwords
+from k8slab.kubelet import admit, lastwords
 from k8slab.kubelet.disks import Disks
 from k8slab.kubelet.endings import Endings
 from k8slab.kubelet.ground import Ground
 from k8slab.kubelet.hooks import Hooks
 from k8slab.kubelet.launch import Launcher
-from k8slab.kubelet.notes import RETRY, Note
+from k8slab.kubelet.notes import RETRY, Note, Refusal
 from k8slab.kubelet.plan import Plan, decide
 from k8slab.kubelet.probing import Probing
 from k8slab.kubelet.record import Record
 from k8slab.kubelet.status import pod_status
-from k8slab.kubelet.view import View, add_lost, all_containers, full_name
+from k8slab.kubelet.view import View, add_lost, all_containers, full_name, statuses
 from k8slab.runtime.base import ContainerState, Runtime
 
 log = logging.getLogger(__name__)
@@ -46,6 +46,7 @@ class PodWorkers:
     ) -> None:
         self._client, self._runtime, self._clock, self._launcher = client, runtime, clock, launcher
         self._folder = folder
+        self.pressed = False  # the node is short of memory
         self._ground = Ground(runtime, clock, launcher, cidr, disks)
         self._probing = Probing(runtime, clock, launcher, self._wake)
         self._hooks = Hooks(runtime, clock, launcher)
@@ -70,11 +71,35 @@ class PodWorkers:
                 return
             folder = self._folder / uid if self._folder else None
             record = self._records[uid] = Record(after, (after.get("status") or {}).get("podIP", ""), folder=folder)
+            self._admit(record)
         own = record.writing and is_terminating(record.pod) == is_terminating(pod)
         record.stale = record.stale or _told_of_itself(record.pod) != _told_of_itself(pod)
         record.pod, record.gone = pod, after is None
         if not own:  # what the worker itself writes needs no second look
             self._wake(record)
+
+    def _admit(self, record: Record) -> None:
+        """A node looks once more at a pod that it sees for the first time; it may have been bound by hand."""
+        pod, node = record.pod, self._client.informer("Node").get(self._launcher.place.name)
+        fresh = not is_terminating(pod) and not statuses(pod) and (pod.get("status") or {}).get("phase") == "Pending"
+        if not self._runtime.abilities.real or node is None or not fresh:
+            return
+        ended = ("Succeeded", "Failed")
+        others = [other.pod for other in self._records.values() if other is not record and not other.refused]
+        there = [other for other in others if (other.get("status") or {}).get("phase") not in ended]
+        record.refused = admit.refusal(pod, node, there, self._launcher.place.allocatable, self.pressed)
+        if record.refused:
+            said = record.refused.message.removeprefix("Pod was rejected: ")
+            self._launcher.record.event(pod, "Warning", record.refused.reason, said)
+
+    def refuse(self, uid: str, refusal: Refusal) -> bool:
+        """This pod has to go; False if it is going already."""
+        record = self._records.get(uid)
+        if record is None or record.refused or is_terminating(record.pod):
+            return False
+        record.refused = refusal
+        self._wake(record)
+        return True
 
     def content_changed(self, uid: str) -> None:
         """A ConfigMap or Secret has changed that the pod has files of: they follow when it is looked at next."""

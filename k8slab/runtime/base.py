@@ -63,6 +63,10 @@ class ContainerSpec:
     memory: int | None = None  # limit, in bytes
     tty: bool = False
     stdin: bool = False
+    stop_signal: str = ""  # SIGTERM and its like; empty: what the image says
+    user: int | None = None  # None: what the image says
+    non_root: bool = False  # refuse to start it as user 0
+    read_only: bool = False  # its own files; volumes say for themselves
     runs_on: bool = True  # a hint for `simulated`: for ever (restartPolicy Always); else it ends well after a second
 
 
@@ -164,7 +168,11 @@ class Runtime(Protocol):
         ...
 
     async def start(self, spec: ContainerSpec) -> None:
-        """Start one in a pod whose sandbox runs. Raises RuntimeFailure(CreateContainerError | RunContainerError)."""
+        """Start one in a pod whose sandbox runs.
+
+        Raises RuntimeFailure: CreateContainerConfigError and CreateContainerError when it could not be made,
+        RunContainerError when it was made and its command cannot be run.
+        """
         ...
 
     async def stop(self, id: str, grace: float) -> None:
@@ -200,6 +208,10 @@ class Runtime(Protocol):
 
         `once`: the container's stdin ends when `close_stdin` or `close` is called. Raises RuntimeFailure.
         """
+        ...
+
+    async def written(self, id: str) -> int:
+        """Bytes it has written on this machine's disk, outside of volumes: its own files and its log."""
         ...
 
     async def usage(self, id: str) -> Usage | None:

@@ -130,6 +130,9 @@ class SimulatedRuntime:
     async def attach(self, id: str, *, stdin: bool = False, once: bool = False) -> Exec:
         raise RuntimeFailure("NotSupported", f"{NOT_REAL}: start a lab with `--runtime local` to talk to them")
 
+    async def written(self, id: str) -> int:
+        return 0
+
     async def usage(self, id: str) -> Usage | None:
         state = self._states.get(id)
         return Usage(0.0, 0) if state and state.phase == "running" else None
