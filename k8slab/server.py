@@ -104,7 +104,7 @@ class LabServer:
         listener = listen(kept.get("port", 0))
         self._undo.callback(listener.close)
         self.port = listener.getsockname()[1]
-        self._keep({"port": self.port, "range": self.plan.number})
+        self._keep({"port": self.port, "range": self.plan.number, "off": kept.get("off", [])})
         issuing = asyncio.create_task(asyncio.to_thread(pki.credentials, self.folder, self.clock.time()))
         try:
             await self._start_runtime()
@@ -203,7 +203,7 @@ class LabServer:
             self.folder.runtime / "volumes", self.disks,
         )  # fmt: skip
         self._undo.push_async_callback(self.kubelets.stop)
-        await self.kubelets.start(self._nodes())
+        await self.kubelets.start(self._nodes(), self._kept().get("off", ()))
 
     def _recorder(self, component: str, host: str = "") -> Recorder:
         return Recorder(self.client, self.clock, component, host)
@@ -248,6 +248,7 @@ class LabServer:
     async def reset(self) -> None:
         for node in self._nodes():
             await self.kubelets.power_on(node.name)
+        self._keep({**self._kept(), "off": []})
         reset.empty(self.verbs)
         clock = Clock()
         while self.runtime.pods():  # the kubelets end them
@@ -272,6 +273,7 @@ class LabServer:
             await (self.kubelets.power_on if on else self.kubelets.power_off)(node)
         except KeyError:
             raise NotFound.of("", "nodes", node) from None
+        self._keep({**self._kept(), "off": self.kubelets.off})
 
     # ---- what outlives the server ---------------------------------------------------------------------------------
 

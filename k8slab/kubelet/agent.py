@@ -96,6 +96,11 @@ class Kubelet:
         self._beat()
         await self._pods.close()
 
+    async def stay_off(self) -> None:
+        """The server comes back, and the power was off before: it still is, and nothing runs here."""
+        self._left = {pod["metadata"]["uid"] for pod in self._client.informer("Pod").by("node", self.config.name)}
+        await asyncio.gather(*(self._kill(uid) for uid in self._left))
+
     async def power_off(self) -> None:
         """Pull the plug: the heartbeat stops, every container dies at once, and nobody hears of it."""
         if not self.on:

@@ -36,7 +36,9 @@ class Ground:
         try:
             self._mount(record)
             if not record.sandbox:
-                record.address = await self._runtime.run_pod(self._config(record.pod))
+                record.address = await self._runtime.run_pod(
+                    pod_config(record.pod, self._launcher.place.name, self._cidr)
+                )
                 record.sandbox = True
                 self._warn(record.pod)
         except volumes.MountError as error:
@@ -86,6 +88,8 @@ class Ground:
         record.note(POD).failed("", message, self._clock.time(), MOUNT_FIRST, MOUNT_MOST)
         self._launcher.record.event(record.pod, "Warning", reason, message)
 
-    def _config(self, pod: Obj) -> PodConfig:
-        meta, node = pod["metadata"], self._launcher.place.name
-        return PodConfig(meta["uid"], meta["name"], meta.get("namespace", ""), node, self._cidr, hostname(pod))
+
+def pod_config(pod: Obj, node: str, cidr: str) -> PodConfig:
+    """What the runtime needs to know of a pod on this node, which has addresses of this range."""
+    meta = pod["metadata"]
+    return PodConfig(meta["uid"], meta["name"], meta.get("namespace", ""), node, cidr, hostname(pod))

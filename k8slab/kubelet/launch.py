@@ -21,6 +21,7 @@ from k8slab.kubelet.environment import ConfigError, Facts, container_env, expand
 from k8slab.kubelet.notes import PULL_FIRST, PULL_MOST, Note
 from k8slab.kubelet.plan import Start
 from k8slab.kubelet.record import Record
+from k8slab.kubelet.restarts import runs_on
 from k8slab.kubelet.security import wish
 from k8slab.kubelet.status import UNSTARTED
 from k8slab.kubelet.volumes import mounts
@@ -167,10 +168,8 @@ class Launcher:
     def _spec(self, record: Record, action: Start) -> ContainerSpec:
         pod, container, id = record.pod, action.container, secrets.token_hex(32)
         if not self._runtime.abilities.real:  # a record needs no more
-            meta, runs_on = pod["metadata"], self._runs_on(pod, container)
-            return ContainerSpec(
-                id, meta["uid"], container["name"], container["image"], action.attempt, runs_on=runs_on
-            )
+            uid, on = pod["metadata"]["uid"], runs_on(pod, container)
+            return ContainerSpec(id, uid, container["name"], container["image"], action.attempt, runs_on=on)
         env = container_env(self.facts(record), container, self._services(pod))
         limits = (container.get("resources") or {}).get("limits") or {}
         return ContainerSpec(
@@ -192,14 +191,8 @@ class Launcher:
             user=wish(pod, container, "runAsUser"),
             non_root=bool(wish(pod, container, "runAsNonRoot")),
             read_only=bool(wish(pod, container, "readOnlyRootFilesystem")),
-            runs_on=self._runs_on(pod, container),
+            runs_on=runs_on(pod, container),
         )
-
-    @staticmethod
-    def _runs_on(pod: Obj, container: Obj) -> bool:
-        if container in (pod["spec"].get("initContainers") or []):
-            return container.get("restartPolicy") == "Always"
-        return bool(pod["spec"].get("restartPolicy", "Always") == "Always")
 
     def _services(self, pod: Obj) -> Iterable[Obj]:
         informer = self._client.informer("Service")

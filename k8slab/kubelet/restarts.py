@@ -38,3 +38,10 @@ def _matches(rule: Obj, code: int | None) -> bool:
     codes = rule.get("exitCodes") or {}
     listed = code in (codes.get("values") or [])
     return rule.get("action") == "Restart" and (listed if codes.get("operator") == "In" else not listed)
+
+
+def runs_on(pod: Obj, container: Obj) -> bool:
+    """Whether it is meant to run for ever: what a record does, which has no program to ask."""
+    if container in (pod["spec"].get("initContainers") or []):
+        return is_sidecar(container)
+    return policy_of(pod, container) == "Always"

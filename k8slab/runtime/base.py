@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -157,6 +157,13 @@ class Runtime(Protocol):
 
     async def run_pod(self, pod: PodConfig) -> str:
         """Prepare the pod's sandbox (its folder, its network) and say its address. The same pod gets the same one."""
+        ...
+
+    def restore(self, pod: PodConfig, address: str, containers: Iterable[tuple[ContainerState, bool]]) -> None:
+        """A pod as the API was told of it by an earlier server: its address, each container, whether that runs on.
+
+        For a runtime whose containers end with the server. One that has adopted them knows better, and does nothing.
+        """
         ...
 
     async def remove_pod(self, uid: str) -> None:

@@ -14,7 +14,7 @@ import os
 import re
 import shutil
 import signal
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -181,6 +181,9 @@ class LocalRuntime:
             making.rename(folder / "pod.json")
             self._pods[pod.uid] = pod
         return address
+
+    def restore(self, pod: PodConfig, address: str, containers: Iterable[tuple[ContainerState, bool]]) -> None:
+        """Nothing to do: `open` has adopted what still runs."""
 
     async def remove_pod(self, uid: str) -> None:
         folder = self._pod_folder(uid)
