@@ -55,6 +55,7 @@ from k8slab.controllers.rootca import RootCAController
 from k8slab.controllers.serviceaccounts import ServiceAccountController
 from k8slab.controllers.statefulset import StatefulSetController
 from k8slab.controllers.ttl_after_finished import TTLAfterFinishedController
+from k8slab.kubelet import scratch
 from k8slab.kubelet.disks import remove_volume
 from k8slab.kubelet.kubelets import Kubelets
 from k8slab.kubelet.meter import Meter
@@ -116,7 +117,7 @@ class LabServer:
         listener = listen(kept.get("port", 0))
         self._undo.callback(listener.close)
         self.port = listener.getsockname()[1]
-        self._keep({"port": self.port, "range": self.plan.number})
+        self._keep({"port": self.port, "range": self.plan.number, "off": kept.get("off", [])})
         issuing = asyncio.create_task(asyncio.to_thread(pki.credentials, self.folder, self.clock.time()))
         try:
             await self._start_runtime()
@@ -189,6 +190,8 @@ class LabServer:
 
     async def _close_runtime(self) -> None:
         await self.runtime.close(leave_running=not self.down)
+        if self.down:
+            scratch.sweep(self.folder.runtime / "volumes")
 
     async def _start_parts(self) -> None:
         """The parts that make wishes true, in the order in which a pod meets them."""
@@ -212,7 +215,7 @@ class LabServer:
             self.folder.runtime / "volumes", self.disks,
         )  # fmt: skip
         self._undo.push_async_callback(self.kubelets.stop)
-        await self.kubelets.start(self._nodes())
+        await self.kubelets.start(self._nodes(), self._kept().get("off", ()))
 
     def _recorder(self, component: str, host: str = "") -> Recorder:
         return Recorder(self.client, self.clock, component, host)
@@ -257,6 +260,7 @@ class LabServer:
     async def reset(self) -> None:
         for node in self._nodes():
             await self.kubelets.power_on(node.name)
+        self._keep({**self._kept(), "off": []})
         reset.empty(self.verbs)
         clock = Clock()
         while self.runtime.pods():  # the kubelets end them
@@ -281,6 +285,7 @@ class LabServer:
             await (self.kubelets.power_on if on else self.kubelets.power_off)(node)
         except KeyError:
             raise NotFound.of("", "nodes", node) from None
+        self._keep({**self._kept(), "off": self.kubelets.off})
 
     # ---- what outlives the server ---------------------------------------------------------------------------------
 
