@@ -13,7 +13,6 @@ from k8slab.kubelet.plan import FINISHED
 from k8slab.kubelet.restarts import is_sidecar, restarts
 from k8slab.kubelet.view import (
     View,
-    all_containers,
     ephemeral_containers,
     full_name,
     init_containers,
@@ -80,7 +79,7 @@ def pod_phase(view: View, main: list[Obj]) -> str:
     old = str((view.pod.get("status") or {}).get("phase") or "Pending")
     if old in FINISHED:  # the end is the end
         return old
-    busy = any(view.running(c["name"]) for c in all_containers(view.pod))
+    busy = any(view.running(c["name"]) for c in [*init_containers(view.pod), *main_containers(view.pod)])
     ended = all("terminated" in status["state"] for status in main)
     if not busy and (view.refused or init_failed(view) or is_overdue(view)):
         return "Failed"
