@@ -69,14 +69,14 @@ def build(
             for path in ("/healthz", "/livez", "/readyz", "/livez/ping", "/healthz/ping", "/readyz/ping")
         ),
         Route("/version", _constant(lambda _: VERSION)),
-        Route("/api", _discovery(lambda request: discovery.core_versions(request.url.netloc), named=False)),
-        Route("/apis", _discovery(lambda _: discovery.group_list(), named=True)),
+        *_both("/api", _discovery(lambda request: discovery.core_versions(request.url.netloc), named=False)),
+        *_both("/apis", _discovery(lambda _: discovery.group_list(), named=True)),
         Route("/openapi/v2", _openapi_v2),
         Route("/openapi/v3", _openapi_index),
         Route("/openapi/v3/{path:path}", _openapi_v3),
-        Route("/apis/{group}", _constant(lambda request: discovery.group(request.path_params["group"]))),
-        Route("/api/{version}", _constant(lambda r: discovery.resource_list("", r.path_params["version"]))),
-        Route(
+        *_both("/apis/{group}", _constant(lambda request: discovery.group(request.path_params["group"]))),
+        *_both("/api/{version}", _constant(lambda r: discovery.resource_list("", r.path_params["version"]))),
+        *_both(
             "/apis/{group}/{version}",
             _constant(lambda r: discovery.resource_list(r.path_params["group"], r.path_params["version"])),
         ),
@@ -131,6 +131,11 @@ class Guard:
 
     def _holds(self, token: bytes) -> bool:
         return hmac.compare_digest(token, self._token) or self._tokens.holds(token)
+
+
+def _both(path: str, endpoint: Callable[[Request], Awaitable[Response]]) -> list[Route]:
+    """A page of discovery, with and without a slash at its end: clients ask for either."""
+    return [Route(path, endpoint), Route(f"{path}/", endpoint)]
 
 
 async def _health(request: Request) -> Response:

@@ -35,7 +35,10 @@ class Target:
 def target(path: str) -> Target:
     """What a path under /api/v1 or /apis/<group>/<version> names. Raises NotFound."""
     parts = path.strip("/").split("/")
-    group, version, rest = ("", parts[1], parts[2:]) if parts[0] == "api" else (parts[1], parts[2], parts[3:])
+    named = parts[0] != "api"
+    if len(parts) < 2 + named:
+        raise NotFound.path()
+    group, version, rest = (parts[1], parts[2], parts[3:]) if named else ("", parts[1], parts[2:])
     namespace = ""
     if len(rest) >= 3 and rest[0] == "namespaces" and (group, version, rest[2]) in BY_PATH:
         namespace, rest = rest[1], rest[2:]

@@ -34,14 +34,18 @@ def lab(tmp_path_factory):
 
 def kubectl(world, *args, stdin=b"", **more):
     config = str(world.state / "default" / "kubeconfig")
-    return subprocess.run(["kubectl", "--kubeconfig", config, *args], input=stdin, capture_output=True, timeout=60, **more)
+    return subprocess.run(
+        ["kubectl", "--kubeconfig", config, *args], input=stdin, capture_output=True, timeout=60, **more
+    )
 
 
 @contextmanager
 def background(world, *args):
     """kubectl, until the test is through with it."""
     config = str(world.state / "default" / "kubeconfig")
-    process = subprocess.Popen(["kubectl", "--kubeconfig", config, *args], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = subprocess.Popen(
+        ["kubectl", "--kubeconfig", config, *args], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
     try:
         yield process
     finally:
@@ -143,7 +147,9 @@ def test_cp_both_ways(lab, tmp_path):
 
 
 def test_run_with_stdin_attaches_and_ends_with_it(lab):
-    done = kubectl(lab, "run", "cat", "--rm", "-i", IMAGE, "--restart=Never", "--command", "--", "cat", stdin=b"one\ntwo\n")
+    done = kubectl(
+        lab, "run", "cat", "--rm", "-i", IMAGE, "--restart=Never", "--command", "--", "cat", stdin=b"one\ntwo\n"
+    )
     assert b"one\ntwo\n" in done.stdout
     assert done.returncode == 0
 
@@ -176,7 +182,9 @@ def test_debug_puts_a_container_beside(lab):
     shell.types("exit 0\n")
     assert shell.ends() == 0
     pod = json.loads(lab.kubectl("get", "pod", "web", "-o", "json"))
-    (status,) = until(lambda: json.loads(lab.kubectl("get", "pod", "web", "-o", "json"))["status"].get("ephemeralContainerStatuses"))
+    (status,) = until(
+        lambda: json.loads(lab.kubectl("get", "pod", "web", "-o", "json"))["status"].get("ephemeralContainerStatuses")
+    )
     assert (status["name"], pod["spec"]["ephemeralContainers"][0]["name"]) == ("dbg", "dbg")
     until(lambda: "beside web" in lab.kubectl("logs", "web", "-c", "dbg"))
 
@@ -255,7 +263,9 @@ def test_kubectl_of_old_still_does_what_it_knew(lab, old_kubectl, tmp_path):
     assert old("apply", "-f", "-", stdin=manifest) == "configmap/old unchanged\n"
     assert old("apply", "-f", "-", stdin=manifest.replace("a: b", "a: c")) == "configmap/old configured\n"
     assert 'unknown field "dta"' in old("apply", "-f", "-", stdin=manifest.replace("\ndata", "\ndta"))
-    assert 'no matches for kind "Deploiment"' in old("create", "-f", "-", stdin="apiVersion: apps/v9\nkind: Deploiment\nmetadata: {name: x}\n")
+    assert 'no matches for kind "Deploiment"' in old(
+        "create", "-f", "-", stdin="apiVersion: apps/v9\nkind: Deploiment\nmetadata: {name: x}\n"
+    )
     assert "RollingUpdate" in old("explain", "deployment.spec.strategy")
     assert old("create", "deployment", "oldie", IMAGE) == "deployment.apps/oldie created\n"
     assert "successfully rolled out" in old("rollout", "status", "deployment/oldie")
