@@ -113,11 +113,9 @@ class Kr8s:
         return Pod.get(name, namespace=self._namespace, api=self._api)
 
     def pods(self) -> list[str]:
-        return [
-            pod.name
-            for pod in self._api.get("pods", namespace=self._namespace, label_selector={"app": "web"})
-            if pod.ready()
-        ]
+        found = self._api.get("pods", namespace=self._namespace, label_selector={"app": "web"})
+        ready = lambda pod: any(c.type == "Ready" and c.status == "True" for c in pod.status.get("conditions") or [])
+        return [pod.name for pod in found if ready(pod)]
 
     def label(self) -> str:
         self._deployment.patch({"metadata": {"labels": {"team": "blue"}}})
@@ -220,7 +218,8 @@ class Official:
     """kubernetes, the official client."""
 
     def __init__(self, config: Path, namespace: str) -> None:
-        from kubernetes import client, config as configuration
+        from kubernetes import client
+        from kubernetes import config as configuration
 
         self._api = configuration.new_client_from_config(str(config))
         self._core, self._apps, self._namespace = client.CoreV1Api(self._api), client.AppsV1Api(self._api), namespace
