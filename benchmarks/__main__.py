@@ -1,6 +1,6 @@
 """`make bench`: measure what a person waits for, each figure several times, as min / median / p90 / max.
 
-    python -m benchmarks [--runs N] [NAME ...]        names: up, memory, pod, kill, container
+python -m benchmarks [--runs N] [NAME ...]        names: up, memory, pod, kill, container
 """
 
 from __future__ import annotations

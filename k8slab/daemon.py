@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import logging
 import os
@@ -34,6 +35,7 @@ def detach(lock: int) -> None:
     """Become nobody's child, and hold the lock alone: what is started from here must not inherit it."""
     if os.fork():
         os._exit(0)
+    os.umask(0o077)  # whatever a part writes, nobody else reads
     os.set_inheritable(lock, False)
     os.ftruncate(lock, 0)
     os.write(lock, str(os.getpid()).encode())
@@ -75,8 +77,13 @@ def run(make: Callable[[], Service], teller: Teller) -> int:
         log.error("%s", error)
         teller.tell({"error": str(error)})
         return 1
+    except OSError as error:
+        log.exception("the lab could not start")
+        full = "Make room on that disk" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "Put that right"
+        teller.tell({"error": f"The lab could not start: {error.strerror} ({error.filename}). {full}, then try again."})
+        return 1
     except Exception:
-        log.exception("the lab's server failed")  # the end of the log is what the one who started us shows
+        log.exception("the lab's server failed")  # a mistake of ours; who started us shows the end of the log
         return 1
     return 0
 

@@ -69,10 +69,11 @@ def stop(settings: Settings) -> bool:
         return False
     folder.check()
     with _turn(folder):
+        _forget_in_kubectl(folder)
         lock = _end_server(folder)
         try:
-            if folder.lab.exists():  # whatever a server that was killed could not take along
-                _sweep(settings, lock)
+            if folder.runtime.is_dir():  # whatever a server that was killed could not take along
+                _sweep(_as_kept(settings, {}), lock)
             shutil.rmtree(folder.path, ignore_errors=not folder.path.exists())  # the server takes it along, too
         finally:
             os.close(lock)
@@ -190,7 +191,7 @@ def _spawn(settings: Settings, folder: StateFolder, lock: int) -> dict[str, Any]
     if "error" in answer:
         raise LabError(answer["error"])
     if not answer:
-        raise LabError(f"The lab did not start. The end of {folder.log} says why:\n{_tail(folder.log)}")
+        raise LabError(f"The lab did not start: {_last(folder.log)} The whole story is in {folder.log}.")
     return answer
 
 
@@ -244,15 +245,25 @@ def _end_server(folder: StateFolder) -> int:
     raise LabError(f"The server of lab {folder.path.name!r} (process {pid}) cannot be stopped. Is it yours?")
 
 
+def _forget_in_kubectl(folder: StateFolder) -> None:
+    """kubectl keeps what it found at an address for hours: the next lab there may be another."""
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        port = int(json.loads(folder.lab.read_bytes())["port"])
+        cache = Path(os.environ.get("KUBECACHEDIR") or Path.home() / ".kube" / "cache")
+        shutil.rmtree(cache / "discovery" / f"127.0.0.1_{port}")
+
+
 def _sweep(settings: Settings, lock: int) -> None:
     """End what a killed server left running."""
     folder = settings.folder
     process = _server(settings, folder, ["--lock", str(lock), "--sweep"], (lock,))
     if process.wait() != 0:
-        raise LabError(f"Not all of the lab could be removed. The end of {folder.log} says why:\n{_tail(folder.log)}")
+        raise LabError(f"Not all of the lab could be removed: {_last(folder.log)} The whole story is in {folder.log}.")
 
 
-def _tail(path: Path, lines: int = 8) -> str:
+def _last(log: Path) -> str:
+    """The log's last line: of a traceback, the one that says what went wrong."""
     with contextlib.suppress(OSError):
-        return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
-    return "(there is no log)"
+        lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+        return lines[-1].rstrip(".") + "." if lines else "it said nothing."
+    return "it said nothing."

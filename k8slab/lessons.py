@@ -70,15 +70,17 @@ def jupyter(directory: Path, port: int, browser: bool) -> tuple[list[str], dict[
         f"--ServerApp.root_dir={directory.resolve()}",
         f"--ServerApp.port={port}",
         f"--LabApp.default_url=/lab/tree/{name}",
-        "--LabApp.news_url=None",  # no question about news over the first lesson
         *([] if browser else ["--no-browser"]),
         *(["--allow-root"] if os.geteuid() == 0 else []),  # whoever typed the command as root has decided
     ]
     programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     kubeconfig = str(Settings.read().folder.kubeconfig)
-    return command, {**os.environ, "PATH": programs, "KUBECONFIG": kubeconfig}
+    # JupyterLab's settings for lessons (jupyter/labconfig): no question about news over the first one.
+    config = os.pathsep.join(filter(None, [str(PACKAGE / "jupyter"), os.environ.get("JUPYTER_CONFIG_PATH")]))
+    return command, {**os.environ, "PATH": programs, "KUBECONFIG": kubeconfig, "JUPYTER_CONFIG_PATH": config}
 
 
 def _files(origin: Path) -> list[Path]:
     found = (path for path in sorted(origin.rglob("*")) if path.is_file())
-    return [path for path in found if not set(path.relative_to(origin).parts) & set(LEFT_OUT)]
+    kept = (path for path in found if not path.name.endswith(".words.json"))  # read from here, not from the copy
+    return [path for path in kept if not set(path.relative_to(origin).parts) & set(LEFT_OUT)]

@@ -90,11 +90,14 @@ class LabServer:
         listener = listen(kept.get("port", 0))
         self._undo.callback(listener.close)
         self.port = listener.getsockname()[1]
-        made = self.credentials = pki.credentials(self.folder, self.clock.time())
         self._keep({"port": self.port, "range": self.plan.number})
+        issuing = asyncio.create_task(asyncio.to_thread(pki.credentials, self.folder, self.clock.time()))
+        try:
+            await self._start_runtime()
+        finally:
+            made = self.credentials = await issuing  # meanwhile: both take some 60 ms
         write_private(self.folder.kubeconfig, pki.kubeconfig(self.settings.context, self.port, made))
         self._open_store()
-        await self._start_runtime()
         await self._start_parts()
         api = app.build(self.verbs, made.token, self.kubelets.streams, [*private.routes(self)])
         self.http = HttpServer(api, listener, made.certificate, made.key, self.clock)

@@ -32,7 +32,12 @@ TOOLS: dict[str, Tool] = {
         ),
         Tool("dot", "diagrams laid out by Graphviz; without it they are drawn plainer", "sudo apt install graphviz"),
         Tool("bwrap", "namespaces around local containers (bubblewrap)", "sudo apt install bubblewrap"),
-        Tool("docker", "an engine for the benchmarks to compare with", "sudo apt install docker.io", "https://docs.docker.com/engine/"),
+        Tool(
+            "docker",
+            "an engine for the benchmarks to compare with",
+            "sudo apt install docker.io",
+            "https://docs.docker.com/engine/",
+        ),
         Tool("qemu-system-x86_64", "a real virtual machine (lesson 01)", "sudo apt install qemu-system-x86"),
         Tool("redis-server", "a store that outlives pods (lessons 03 and 10)", "sudo apt install redis-server"),
         Tool("jupyter-lab", "the notebooks of the lessons", 'pip install "k8slab[lab]"'),

@@ -164,7 +164,7 @@ def items(text: str) -> list[str]:
 def _hint(item: str) -> dict[str, str]:
     match = HINT.match(item)
     assert match is not None, item  # lesson_source.py has checked it
-    return {"title": match[1], "text": match[2]}
+    return {"title": match[1].rstrip("."), "text": match[2]}
 
 
 def build(path: Path, *, solved: bool = False) -> dict[str, str]:

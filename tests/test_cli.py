@@ -83,7 +83,9 @@ def test_reset_empties_the_cluster(state):
     subprocess.run([*kubectl, "create", "deployment", "web", "--image=x", "--replicas=20", "-n", "shop"], check=True)
     subprocess.run([*kubectl, "cordon", "node-1"], check=True, capture_output=True)
     assert k8slab("reset", "--name", "a") == (0, "The cluster is empty.\n", "")
-    left = subprocess.run([*kubectl, "get", "all,ns,no", "-A", "-o", "name"], capture_output=True, text=True, check=True)
+    left = subprocess.run(
+        [*kubectl, "get", "all,ns,no", "-A", "-o", "name"], capture_output=True, text=True, check=True
+    )
     namespaces = [f"namespace/{name}" for name in ("default", "kube-node-lease", "kube-public", "kube-system")]
     nodes = [f"node/node-{number}" for number in (1, 2, 3)]
     assert sorted(left.stdout.split()) == sorted([*namespaces, *nodes, "service/kubernetes"])

@@ -71,6 +71,16 @@ def test_down_leaves_nothing(settings):
     assert launch.stop(settings) is False
 
 
+def test_down_makes_kubectl_forget_the_address(settings, tmp_path, monkeypatch):
+    monkeypatch.setenv("KUBECACHEDIR", str(tmp_path / "cache"))
+    port = launch.start(settings)["server"].rpartition(":")[2]
+    kept = [tmp_path / "cache/discovery" / name for name in (f"127.0.0.1_{port}", "127.0.0.1_1")]
+    for folder in kept:
+        folder.mkdir(parents=True)
+    launch.stop(settings)
+    assert [folder.exists() for folder in kept] == [False, True]
+
+
 def test_down_after_kill_leaves_nothing(settings):
     os.kill(launch.start(settings)["pid"], signal.SIGKILL)
     assert launch.stop(settings)
@@ -155,16 +165,30 @@ def test_a_server_that_cannot_start_says_why(settings):
     assert launch.stop(settings)
 
 
+def test_a_file_in_the_way_is_named_without_traceback(settings):
+    settings.folder.make().runtime.write_text("a file where a folder belongs")
+    with pytest.raises(LabError) as caught:
+        launch.start(Settings.read(name="mine", runtime="local"))
+    assert "Traceback" not in str(caught.value)
+    assert "File exists" in str(caught.value)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk takes root")
-def test_a_full_disk_is_named(tmp_path):
+@pytest.mark.parametrize("runtime", ["simulated", "local"])
+def test_a_full_disk_is_named(tmp_path, runtime):
     disk = tmp_path / "disk"
     disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], capture_output=True, check=False)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], capture_output=True, check=False
+    )
     if mounted.returncode:
         pytest.skip("no mounts here")
+    settings = Settings.read({}, name="full", runtime=runtime, state_dir=str(disk))
     try:
         with pytest.raises(LabError, match=r"(?i)make room"):
-            launch.start(Settings.read({}, name="full", runtime="simulated", state_dir=str(disk)))
+            launch.start(settings)
+        launch.stop(settings)
+        assert not settings.folder.path.exists()
     finally:
         subprocess.run(["umount", "-l", disk], check=True)
 

@@ -153,6 +153,12 @@ class UnsupportedMediaType(ApiError):
     code, reason = 415, "UnsupportedMediaType"
 
 
+class Timeout(ApiError):
+    """It did not happen in time: a revision that is not there yet."""
+
+    code, reason = 504, "Timeout"
+
+
 class TooManyRequests(ApiError):
     """Not now: a disruption budget, or the server itself, asks for patience."""
 
@@ -169,8 +175,7 @@ ERRORS: dict[str, type[ApiError]] = {
     error.reason: error
     for error in (
         NotFound, AlreadyExists, Conflict, Invalid, BadRequest, Unauthorized, Forbidden, MethodNotAllowed,
-        NotAcceptable, Gone, TooLarge, UnsupportedMediaType, TooManyRequests,
-        ServiceUnavailable,
+        NotAcceptable, Gone, TooLarge, UnsupportedMediaType, Timeout, TooManyRequests, ServiceUnavailable,
     )
 }  # fmt: skip
 

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from k8slab.api import conversion, patch
-from k8slab.api.errors import ApiError, BadRequest, MethodNotAllowed, UnsupportedMediaType
+from k8slab.api.errors import BadRequest, MethodNotAllowed, Timeout, UnsupportedMediaType
 from k8slab.api.kinds import Kind
 from k8slab.api.objects import Obj, encode
 from k8slab.apiserver import scale, watch
@@ -319,8 +319,7 @@ async def _delete_options(request: Request, query: dict[str, str]) -> DeleteOpti
     return replace(options, dry_run=options.dry_run or _dry_run(query))
 
 
-def _future(asked: int, current: int) -> ApiError:
-    error = ApiError(f"Too large resource version: {asked}, current: {current}", {"causes": [
-        {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}], "retryAfterSeconds": 1})  # fmt: skip
-    error.code, error.reason = 504, "Timeout"
-    return error
+def _future(asked: int, current: int) -> Timeout:
+    words = "Too large resource version"
+    details = {"causes": [{"reason": "ResourceVersionTooLarge", "message": words}], "retryAfterSeconds": 1}
+    return Timeout(f"{words}: {asked}, current: {current}", details)

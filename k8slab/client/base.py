@@ -65,7 +65,7 @@ class Client(Protocol):
         propagation: Literal["Background", "Foreground", "Orphan"] | None = None,
         uid: str = "",
     ) -> None:
-        """Ask for deletion. `uid` is a precondition: Conflict if another object has the name by now. Raises NotFound."""
+        """Ask for deletion; Conflict if the object under that name is not the one with this `uid`. Raises NotFound."""
         ...
 
     def bind(self, namespace: str, pod: str, node: str, uid: str = "") -> None:

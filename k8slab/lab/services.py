@@ -95,7 +95,9 @@ def _service(client: HttpClient, service: Obj, port: int) -> Place:
     ports = {entry["port"]: entry for entry in spec.get("ports") or []}
     if port not in ports:
         have = ", ".join(map(str, ports)) or "none"
-        raise LabError(f"The Service {meta['name']!r} has no port {port}. It has: {have}. Write http://{meta['name']}:PORT.")
+        raise LabError(
+            f"The Service {meta['name']!r} has no port {port}. It has: {have}. Write http://{meta['name']}:PORT."
+        )
     proxy = f"/api/v1/namespaces/{meta['namespace']}/services/{meta['name']}:{port}/proxy"
     if (address := spec.get("clusterIP")) in (None, "", "None"):
         return _behind(client, service, port, proxy)

@@ -24,7 +24,7 @@ class Abilities:
     missing: Mapping[str, str] = field(default_factory=dict)  # fence or limit -> why not, and what would add it
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PodConfig:
     """What a sandbox needs to know of its pod."""
 
@@ -36,7 +36,7 @@ class PodConfig:
     hostname: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Mount:
     """A folder or file of this machine, seen by the container at `target`."""
 
@@ -45,7 +45,7 @@ class Mount:
     read_only: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ContainerSpec:
     """One container to start. `command` replaces the image's ENTRYPOINT, `args` its CMD; empty keeps them."""
 
@@ -66,7 +66,7 @@ class ContainerSpec:
     runs_on: bool = True  # a hint for `simulated`: for ever (restartPolicy Always); else it ends well after a second
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ContainerState:
     """What the runtime knows of a container. Times are seconds since 1970."""
 
@@ -84,7 +84,7 @@ class ContainerState:
     image_id: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LogLine:
     """One line of output (without its newline), and when it came (seconds since 1970)."""
 
@@ -93,7 +93,7 @@ class LogLine:
     text: bytes
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Usage:
     """What a container has used so far: CPU seconds since its start, and memory in bytes now."""
 

@@ -36,7 +36,7 @@ function openOptions(card, picture, message) {
 function shutOptions(picture) {
   const options = picture.options.map(({ text, mark, note, why }) => {
     const words = mark === "yes" || mark === "no" ? h("b", null, prose(text)) : h("span", null, prose(text));
-    const sign = mark === "guess" ? h("span", { class: "guess", "aria-hidden": "true" }) : mark ? glyph() : h("span");
+    const sign = mark === "guess" ? h("span", { class: "dot", "aria-hidden": "true" }) : mark ? glyph() : h("span");
     const state = { yes: "ready", no: "failed" }[mark] ?? null;
     return h("li", { class: `opt shut ${mark}`, "data-state": state }, sign, words, note && h("span", { class: "you" }, note), why && h("span", { class: "why" }, prose(why)));
   });
@@ -74,7 +74,7 @@ function ladder(card, picture) {
   return h("ol", { class: "ladder", "aria-label": "Hints" }, picture.ladder.map((rung, i) => {
     const number = h("span", { class: "n", "aria-hidden": "true" }, String(i + 1)), name = h("b", null, prose(rung.title));
     if (i < picture.opened) return h("li", null, h("div", { class: "rung open" }, number, name), help(rung.parts ?? [{ text: rung.text }]));
-    if (i > picture.opened) return h("li", null, h("div", { class: "rung off" }, number, prose(rung.title), h("span", { class: "right" }, `after ${i}`)));
+    if (i > picture.opened) return h("li", null, h("div", { class: "rung off" }, number, prose(rung.title), h("span", { class: "right" }, `after hint ${i}`)));
     const show = { class: "rung", type: "button", "data-k": "hint", onclick: () => card.ask({ do: "hint" }) };
     return h("li", null, h("button", show, number, name, h("span", { class: "right" }, "Show")));
   }));
@@ -86,7 +86,7 @@ const hint = (card, picture) => [...heading(picture), help(picture.parts)];
 // -- what is real, how far, what was learned
 function facts(rows) {
   return h("ul", { class: "facts" }, rows.map((row) =>
-    h("li", { "data-state": row.state }, h("i", { class: "mark", role: "img", "aria-label": WORDS[row.state] ?? "" }), h("b", null, row.name, row.code && h("code", { class: "dim" }, row.code)), h("span", null, prose(row.text)))));
+    h("li", { "data-state": row.state }, h("i", { class: "mark", role: "img", "aria-label": WORDS[row.state] ?? "" }), h("span", null, h("b", null, row.name), " ", row.code && h("code", { class: "dim" }, row.code)), h("span", null, prose(row.text)))));
 }
 
 const WORDS = { ready: "there", notready: "in part", pending: "missing", failed: "not right", none: "not begun", starting: "on its way" };
@@ -95,14 +95,14 @@ function title(card, picture) {
   const { steps, done } = picture;
   const bar = h("ol", { class: "steps", role: "img", "aria-label": `${done} of ${steps.length} steps done` }, steps.map((step) => h("li", { class: step.state, title: step.name.replace(/[`*]/g, "") })));
   const how = h("span", { class: "dim small" }, h("b", null, String(done)), ` of ${steps.length} steps · about ${picture.minutes} min left`);
-  const goals = h("section", null, h("h3", null, "You will"), h("ul", { class: "goals" }, picture.you_will.map((goal) => h("li", null, h("span", null, prose(goal))))));
-  const real = h("section", null, h("h3", null, "What is real here"), facts(picture.real));
+  const goals = h("section", { "aria-label": "You will" }, h("h3", null, "You will"), h("ul", { class: "goals" }, picture.you_will.map((goal) => h("li", null, h("span", null, prose(goal))))));
+  const real = h("section", { "aria-label": "What is real here" }, h("h3", null, "What is real here"), facts(picture.real));
   const problem = picture.problem && h("p", { class: "go small" }, picture.problem);
   return [h("div", { class: "head" }, h("div", null, heading(picture)), how, bar), h("div", { class: "two" }, goals, real), problem];
 }
 
 function machine(card, picture) {
-  const columns = picture.columns.map((column) => h("section", null, h("h3", null, column.title, h("span", { class: "count" }, column.count ?? "")), facts(column.rows)));
+  const columns = picture.columns.map((column) => h("section", { "aria-label": column.title }, h("h3", null, column.title, h("span", { class: "count" }, column.count ?? "")), facts(column.rows)));
   const fixes = picture.fixes.map((fix) => {
     const copy = h("button", { class: "kl-btn", type: "button", "aria-label": `Copy the line for ${fix.name}` }, "Copy");
     copy.onclick = () => navigator.clipboard?.writeText(fix.line).then(() => say(copy, "Copied"), () => say(copy, "Select it"));
@@ -115,9 +115,9 @@ const HEADINGS = { predict: "Your guesses", exercise: "Exercises", quiz: "Quiz" 
 
 function recap(card, picture) {
   const rows = Object.entries(HEADINGS).map(([kind, name]) => [name, picture.rows.filter((row) => row.kind === kind)]);
-  const parts = rows.filter(([, found]) => found.length).map(([name, found]) => h("section", { class: "rows" }, h("h3", null, name), h("ul", null, found.map((row) =>
+  const parts = rows.filter(([, found]) => found.length).map(([name, found]) => h("section", { class: "rows", "aria-label": name }, h("h3", null, name), h("ul", null, found.map((row) =>
     h("li", { "data-state": row.state }, h("i", { class: "mark", role: "img", "aria-label": WORDS[row.state] ?? "" }), h("span", null, prose(row.name)), h("span", null, prose(row.text)))))));
-  const words = h("section", { class: "rows" }, h("h3", null, "Words"), h("dl", null, picture.words.flatMap(({ word, means }) => [h("dt", null, word), h("dd", null, prose(means))])));
+  const words = h("section", { class: "rows", "aria-label": "Words" }, h("h3", null, "Words"), h("dl", null, picture.words.flatMap(({ word, means }) => [h("dt", null, word), h("dd", null, prose(means))])));
   return [...heading(picture), parts, words, picture.next && h("p", { class: "next" }, "Next: ", h("b", null, `lesson ${picture.next}`))];
 }
 

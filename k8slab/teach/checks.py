@@ -53,6 +53,9 @@ class Outcome:
 class _Answered(Exception):
     """The check has its answer; the rest of it need not run."""
 
+    def __init__(self, outcome: Outcome) -> None:
+        self.outcome = outcome
+
 
 class Ask:
     """What a check asks, in order. The first fact that does not hold decides the outcome."""
@@ -85,15 +88,19 @@ class Check:
     def run(self, lab: Lab) -> Outcome:
         """Look at the cluster now. Never raises: a check that crashes is an outcome too."""
         try:
-            outcome = Outcome("right", self.read(lab, Ask()))
-            outcome.said  # noqa: B018 - a sentence that cannot be said is a mistake of the check
-        except _Answered as answer:
-            outcome = answer.args[0]
+            outcome = self._decide(lab)
+            outcome.said  # noqa: B018 - a sentence that cannot be said is a mistake of the check, too
         except LabError as error:
             return Outcome("fault", "{problem}", {"problem": error})
         except Exception as error:
             return Outcome("fault", OUR_MISTAKE, {"error": f"{type(error).__name__}: {error}"})
         return outcome
+
+    def _decide(self, lab: Lab) -> Outcome:
+        try:
+            return Outcome("right", self.read(lab, Ask()))
+        except _Answered as answer:
+            return answer.outcome
 
 
 def check(key: str, start: Callable[[Lab], object] | None = None) -> Callable[[Callable[[Lab, Ask], str]], Check]:

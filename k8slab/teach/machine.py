@@ -18,10 +18,10 @@ NAMES = {  # fence or limit -> how a learner would say it; the namespace's own n
     "uts": "Host name",
     "ipc": "Shared memory",
     "net": "Network",
-    "cgroup": "Limits’ view",
-    "cpu": "CPU limit",
-    "memory": "Memory limit",
-    "pids": "Process limit",
+    "cgroup": "Limits",
+    "cpu": "CPU",
+    "memory": "Memory",
+    "pids": "Processes",
 }
 
 

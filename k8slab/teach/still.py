@@ -48,7 +48,7 @@ def _check(picture: Picture) -> Iterator[str]:
         yield f"{outcome['title']}: {outcome['say']}"
     for rung in picture["ladder"]:
         if rung.get("text"):
-            yield f"{rung['title']} {rung['text']}"
+            yield f"{rung['title']}: {rung['text']}"
         yield from (part.get("text") or part["code"] for part in rung.get("parts", ()))
 
 

@@ -90,8 +90,13 @@ class Words:
 
 
 def folders() -> list[Path]:
-    """Where lessons are looked for: beside the notebook, then in the installed package or the repository."""
-    return [Path.cwd(), PACKAGE / "lessons", PACKAGE.parent / "lessons"]
+    """Where lessons are looked for: beside the notebook, then in the installed package or the repository.
+
+    A folder counts if it has the checks as well: a learner's copy (`k8slab lessons`) has only the notebooks, and words
+    and checks that belong together come from one place.
+    """
+    places = [Path.cwd(), PACKAGE / "lessons", PACKAGE.parent / "lessons"]
+    return [place for place in places if (place / "src").is_dir()]
 
 
 def files() -> dict[str, Path]:

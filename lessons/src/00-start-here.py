@@ -80,8 +80,8 @@ lab.board()
 # - [x] A process more.
 # - [ ] A program, installed for everybody.
 #
-# {seconds} s after you asked, the web server was ready. It is a **process** of this machine like any other, with a number,
-# its PID. No second kernel was started, and nothing was installed: its files come from the image.
+# {seconds} s after kubectl said *created*, the web server was ready. It is a **process** of this machine like any other,
+# with a number, its PID. No second kernel was started, and nothing was installed: its files come from the image.
 
 # %%
 lesson.predict("process")
@@ -149,11 +149,11 @@ processes_of("first")
 # Who was it? The programs of Kubernetes leave notes, called events:
 
 # %%
-%kubectl get events --field-selector involvedObject.name=first -o custom-columns=BY:.reportingComponent,DID:.reason,SAID:.message
+%kubectl get events --field-selector involvedObject.name=first -o custom-columns=BY:.reportingComponent,DID:.reason,TIMES:.count,SAID:.message
 
 # %% [markdown]
 # The **kubelet** is the program on each node that starts containers. It noticed that the process had ended,
-# and started the container again.
+# and started the container again: see the column TIMES.
 
 # %% [markdown] key="second" tags=["exercise"]
 # ## Your turn: a second pod
@@ -208,7 +208,7 @@ lesson.check("click")
 #
 # - [ ] The pod `first`, started again.
 # - [ ] A new pod with another name.
-# - [x] Only the pod `second`.
+# - [x] No pod in its place.
 #
 # You had wished for a pod, and you took the wish back. The kubelet starts containers again as long as their pod is wished for.
 # Nobody wishes for this one any more, so nobody brings it back. Lesson 05 has somebody who does.
@@ -274,7 +274,7 @@ lesson.quiz("same-name")
 # - [x] Right, once the pod is ready.
 #   The check asks the API server what is there. It does not know how it got there.
 # - [ ] Not right yet: the pod came from somewhere else.
-#   A pod does not say who started kubectl. It would have to carry a note about that, and it has none.
+#   For that a pod would have to carry a note of where kubectl was started, and it carries none.
 
 # %%
 lesson.quiz("checks")

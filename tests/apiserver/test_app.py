@@ -26,7 +26,12 @@ def config(name="c", **more):
 
 def refused(response, code, reason):
     body = response.json()
-    assert (response.status_code, body["kind"], body["status"], body["reason"]) == (code, "Status", "Failure", reason), body
+    assert (response.status_code, body["kind"], body["status"], body["reason"]) == (
+        code,
+        "Status",
+        "Failure",
+        reason,
+    ), body
     return body["message"]
 
 
@@ -105,7 +110,10 @@ def test_a_stale_put_conflicts(http):
 
 def test_an_update_without_change_writes_nothing(http):
     first = http.post(CONFIGMAPS, json=config()).json()
-    assert http.put(CONFIGMAPS + "/c", json=first).json()["metadata"]["resourceVersion"] == first["metadata"]["resourceVersion"]
+    assert (
+        http.put(CONFIGMAPS + "/c", json=first).json()["metadata"]["resourceVersion"]
+        == first["metadata"]["resourceVersion"]
+    )
 
 
 def test_the_main_door_keeps_status_and_the_status_door_keeps_spec(http):
@@ -134,7 +142,11 @@ def test_three_kinds_of_patch(http):
     assert merged["spec"]["replicas"] == 4
     operations = [{"op": "replace", "path": "/spec/replicas", "value": 6}]
     assert http.patch(DEPLOYMENTS + "/web", json=operations, headers=JSON_PATCH).json()["spec"]["replicas"] == 6
-    refused(http.patch(DEPLOYMENTS + "/web", content=b"{}", headers={"Content-Type": "text/plain"}), 415, "UnsupportedMediaType")
+    refused(
+        http.patch(DEPLOYMENTS + "/web", content=b"{}", headers={"Content-Type": "text/plain"}),
+        415,
+        "UnsupportedMediaType",
+    )
 
 
 def test_scale(http):
@@ -186,7 +198,9 @@ def test_propagation_is_asked_for_by_a_finalizer(http, policy, finalizer):
 def test_preconditions(http):
     http.post(CONFIGMAPS, json=config())
     wrong = {"preconditions": {"uid": "somebody-else"}}
-    assert "UID in precondition: somebody-else" in refused(http.request("DELETE", CONFIGMAPS + "/c", json=wrong), 409, "Conflict")
+    assert "UID in precondition: somebody-else" in refused(
+        http.request("DELETE", CONFIGMAPS + "/c", json=wrong), 409, "Conflict"
+    )
     refused(http.request("DELETE", CONFIGMAPS + "/c", json={"propagationPolicy": "Sideways"}), 422, "Invalid")
 
 
@@ -238,7 +252,9 @@ def test_selectors(http):
     assert names(fieldSelector="metadata.name=b,status.phase=Pending") == ["b"]
     message = refused(http.get(PODS, params={"labelSelector": "a in (x"}), 400, "BadRequest")
     assert message == "unable to parse requirement: found '', expected: ',' or ')'"
-    assert "field label not supported: spec.nope" in refused(http.get(PODS, params={"fieldSelector": "spec.nope=1"}), 400, "BadRequest")
+    assert "field label not supported: spec.nope" in refused(
+        http.get(PODS, params={"fieldSelector": "spec.nope=1"}), 400, "BadRequest"
+    )
 
 
 def test_a_table(http):
@@ -273,13 +289,17 @@ def test_a_wrong_type(http):
 def test_the_wrong_kind_for_the_path(http):
     assert "does not match" in refused(http.post(CONFIGMAPS, json=POD), 400, "BadRequest")
     other = config(namespace="kube-system")
-    assert "namespace of the provided object does not match" in refused(http.post(CONFIGMAPS, json=other), 400, "BadRequest")
+    assert "namespace of the provided object does not match" in refused(
+        http.post(CONFIGMAPS, json=other), 400, "BadRequest"
+    )
 
 
 def test_several_things_wrong_are_all_told(http):
     wrong = {**POD, "metadata": {"name": "Bad_Name"}, "spec": {"containers": []}}
     message = refused(http.post(PODS, json=wrong), 422, "Invalid")
-    assert message.startswith('Pod "Bad_Name" is invalid: [metadata.name: Invalid value: "Bad_Name": a lowercase RFC 1123')
+    assert message.startswith(
+        'Pod "Bad_Name" is invalid: [metadata.name: Invalid value: "Bad_Name": a lowercase RFC 1123'
+    )
     assert message.endswith("spec.containers: Required value]")
 
 

@@ -15,6 +15,13 @@ from tests.e2e.conftest import World, fetch, until
 WEB = ("create", "deployment", "web", "--image=k8slab/web:v1")
 
 
+def serving(pod):
+    """The pod's address, once its server answers: without a probe, Ready only says that its process runs."""
+    address = pod["status"]["podIP"]
+    until(lambda: fetch(f"http://{address}:8080/healthz"))
+    return address
+
+
 def test_create_look_kill_and_see_it_heal(world):
     world.kubectl(*WEB, "--replicas=3")
     world.kubectl("rollout", "status", "deployment/web", "--timeout=30s")
@@ -22,8 +29,8 @@ def test_create_look_kill_and_see_it_heal(world):
     assert len(first) == 3
     assert len({pod["spec"]["nodeName"] for pod in world.pods("app=web")}) == 3
     assert len(set(first.values())) == 3
-    for name, address in first.items():
-        assert f"pod: {name}" in fetch(f"http://{address}:8080/")
+    for pod in world.ready("app=web"):
+        assert f"pod: {pod['metadata']['name']}" in fetch(f"http://{serving(pod)}:8080/")
     world.kubectl("delete", "pod", *first, "--wait=false")
     replaced = until(lambda: len(world.ready("app=web")) == 3 and world.ready("app=web"), "three new pods are ready")
     assert not {pod["metadata"]["name"] for pod in replaced} & set(first)
@@ -40,7 +47,7 @@ def test_create_look_kill_and_see_it_heal(world):
 def test_a_crash_restarts_the_container_and_keeps_the_pod(world):
     world.kubectl(*WEB)
     (pod,) = until(lambda: world.ready("app=web"))
-    fetch(f"http://{pod['status']['podIP']}:8080/crash")
+    fetch(f"http://{serving(pod)}:8080/crash")
     (after,) = until(lambda: [p for p in world.ready("app=web") if p["status"]["containerStatuses"][0]["restartCount"]])
     assert after["metadata"]["uid"] == pod["metadata"]["uid"]
     status = after["status"]["containerStatuses"][0]
@@ -103,7 +110,7 @@ def test_logs_follow(world):
     world.kubectl(*WEB)
     (pod,) = until(lambda: world.ready("app=web"))
     for _ in range(3):
-        fetch(f"http://{pod['status']['podIP']}:8080/slow?ms=1")
+        fetch(f"http://{serving(pod)}:8080/slow?ms=1")
     shown = until(lambda: (text := world.kubectl("logs", "deployment/web")).count("/slow") == 3 and text)
     assert world.kubectl("logs", "deployment/web", "--tail=1") == shown.splitlines()[-1] + "\n"
 
@@ -182,7 +189,7 @@ def test_two_labs_side_by_side(world):
     }
     assert len(addresses) == 2
     world.k8slab("down", "--name", "other")
-    assert all(fetch(f"http://{p['status']['podIP']}:8080/") for p in world.ready("app=web"))
+    assert all(serving(pod) for pod in world.ready("app=web"))
 
 
 def test_reset_is_an_empty_cluster(world):

@@ -67,7 +67,9 @@ def web(lab):
 
 def test_import_is_quick():
     code = "import time; t = time.perf_counter(); import k8slab; print(time.perf_counter() - t)"
-    times = [float(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout) for _ in range(5)]
+    times = [
+        float(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout) for _ in range(5)
+    ]
     assert min(times) < 0.15
 
 
@@ -256,4 +258,3 @@ def _answers(address):
         return httpx.get(f"http://{address}:8080/healthz", timeout=5, trust_env=False).status_code == 200
     except httpx.TransportError:
         return False
-

@@ -16,7 +16,10 @@ PODS = [pod(f"web-7d9-{n}", RS) for n in "abc"]
     [
         ([WEB, RS, *PODS], ""),
         ([WEB, RS, *PODS[:2]], "deployment/web wishes for 3 pods: 2 there, 2 ready."),
-        ([WEB, RS, *PODS[:2], pod("web-7d9-c", RS, ready=False)], "deployment/web wishes for 3 pods: 3 there, 2 ready."),
+        (
+            [WEB, RS, *PODS[:2], pod("web-7d9-c", RS, ready=False)],
+            "deployment/web wishes for 3 pods: 3 there, 2 ready.",
+        ),
         ([WEB, RS, *PODS, pod("web-7d9-d", RS)], "deployment/web wishes for 3 pods: 4 there, 4 ready."),
         ([WEB, RS, *PODS, pod("web-7d9-d", RS, leaving=True)], ""),
         ([WEB, RS, *PODS, pod("guest")], "deployment/web selects 1 pod that it does not own."),

@@ -161,6 +161,20 @@ async def test_fifty_lives_leave_nothing(world: World, tmp_path: Path) -> None:
     assert shim.children() == []
 
 
+async def test_opening_removes_what_was_half_made(world: World, tmp_path: Path) -> None:
+    id = await world.start("sleep", "1000")
+    pods = tmp_path / "lab" / "pods"
+    half = [pods / "half" / "etc", pods / world.pod.uid / "containers" / "half" / "root"]
+    for folder in half:
+        folder.mkdir(parents=True)
+    (half[1] / "closed").mkdir(mode=0)
+    await world.runtime.close(leave_running=True)
+    await world.runtime.open()
+    assert not any(folder.parent.exists() for folder in half)
+    assert world.state(id).phase == "running"
+    assert await world.run("echo", "hi") == ["hi"]
+
+
 async def test_closing_leaves_no_process_and_no_file(tmp_path: Path) -> None:
     async with local(tmp_path / "lab") as runtime:
         world = await World.make(runtime)

@@ -1,0 +1,91 @@
+"""Each lesson on a real lab, from top to bottom, solved and untouched. In the end nothing is left running."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import psutil
+import pytest
+
+from k8slab import launch
+from k8slab.client.http import HttpClient
+from k8slab.settings import Settings
+from tests.lessons.notebooks import Lab, build_notebooks, failed, said
+
+LESSONS = [path.name[:2] for path in build_notebooks.sources()]
+QUICK = "05"
+
+
+@pytest.fixture
+def lab(tmp_path, request):
+    """A lab that is started by the notebook and taken down afterwards, without a trace."""
+    name = f"lesson-{abs(hash(request.node.name)) % 10**6}"
+    runtime = request.getfixturevalue("runtime") if "runtime" in request.fixturenames else "local"
+    place = Lab(tmp_path, runtime, name)
+    settings = Settings(name=name, state_dir=str(place.state))
+    yield place
+    try:
+        assert left(settings) == [], "the lesson has not removed all it made"
+    finally:
+        launch.stop(settings)
+    assert not place.state.exists() or not any(place.state.iterdir())
+    assert not [
+        p.pid for p in psutil.process_iter(["cmdline"]) if str(place.state) in " ".join(p.info["cmdline"] or ())
+    ]
+
+
+def left(settings):
+    """Pods and Deployments that stay."""
+    running = launch.running(settings.folder)
+    assert running is not None
+    client = HttpClient.open(running["kubeconfig"])
+    try:
+        objects = [*client.list("Pod"), *client.list("Deployment"), *client.list("Service")]
+    finally:
+        client.close()
+    return [
+        f"{o['kind']}/{o['metadata']['name']}"
+        for o in objects
+        if "deletionTimestamp" not in o["metadata"] and o["metadata"]["name"] != "kubernetes"
+    ]
+
+
+def announced_failures(notebook):
+    """Every cell that was announced to fail has failed, and no other; how many there were."""
+    meant = [cell for cell in notebook.cells if "raises-exception" in cell.metadata.get("tags", ())]
+    assert all(failed(cell) for cell in meant)
+    assert [cell for cell in notebook.cells if cell.cell_type == "code" and failed(cell)] == meant
+    return len(meant)
+
+
+def progress(place, lesson):
+    return json.loads(Path(place.folder, "k8slab-progress.json").read_text())["lessons"][lesson]
+
+
+def test_the_lesson_solved(lab):
+    done = lab.run(QUICK, solved=True)
+    assert announced_failures(done) == 1
+    assert all(found["right"] for found in progress(lab, QUICK)["exercise"].values())
+    assert "Traceback" not in "\n".join(map(said, done.cells))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("lesson", LESSONS)
+@pytest.mark.parametrize("solved", [True, False], ids=["solved", "exercise"])
+@pytest.mark.parametrize("runtime", ["local", "simulated"])
+def test_every_lesson_twice_in_a_row(lab, runtime, lesson, solved):
+    done = lab.run(lesson, solved=solved, times=2)
+    assert announced_failures(done) == 2
+    found = progress(lab, lesson)["exercise"].values()
+    assert found
+    assert all(one["right"] is solved for one in found)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_lessons_in_any_order_and_kernels_that_die(lab):
+    """Each run is a new kernel on the same lab: what one lesson left does not disturb the next."""
+    for lesson in [*reversed(LESSONS), *LESSONS]:
+        lab.run(lesson, solved=True)

@@ -1,0 +1,54 @@
+"""What the doctor says of this machine, and of one that lacks things."""
+
+import json
+import socket
+
+from k8slab import doctor, tools
+from k8slab.runtime import isolation
+from k8slab.runtime.base import FENCES
+
+
+def by_name(findings, group):
+    return {finding.name: finding for finding in findings if finding.group == group}
+
+
+def test_every_fence_is_named_with_a_reason_when_missing():
+    fences = by_name(doctor.examine(), "fence")
+    assert tuple(fences) == FENCES
+    assert all(fence.detail for fence in fences.values())
+
+
+def test_a_machine_without_anything(monkeypatch):
+    monkeypatch.setattr(
+        isolation, "probe", lambda: isolation.unfenced("bubblewrap is not installed: apt install bubblewrap")
+    )
+    monkeypatch.setattr(tools, "path_of", lambda name: None)
+    monkeypatch.setattr(doctor, "_can_bind", lambda address, ports: False)
+    findings = doctor.examine()
+    assert not any(fence.present for fence in by_name(findings, "fence").values())
+    said = doctor.as_text(findings, width=100)
+    for line in (
+        "kubectl: sudo snap install kubectl --classic",
+        "dot: sudo apt install graphviz",
+        doctor.OPEN_LOW_PORTS,
+    ):
+        assert line in said
+    assert "bubblewrap is not installed" in said
+
+
+def test_json_is_for_programs():
+    findings = json.loads(doctor.as_json(doctor.examine()))
+    assert set(findings[0]) == {"group", "name", "present", "detail", "remedy"}
+
+
+def test_a_port_in_use_does_not_mean_low_ports_are_closed():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        assert doctor._can_bind("127.0.0.1", [port, 0])
+        assert not doctor._can_bind("127.0.0.1", [port])
+
+
+def test_every_tool_has_a_purpose_and_a_line():
+    assert all(tool.purpose and tool.install for tool in tools.TOOLS.values())
+    assert "https://kubernetes.io/docs/tasks/tools/" in tools.missing("kubectl")
