@@ -123,14 +123,14 @@ def validate(obj: Obj, old: Obj | None = None, subresource: str = "") -> list[Ca
     found: list[Cause] = []
     found.extend(_identity(obj["metadata"], kind) if old is None else _identity_kept(obj["metadata"], old["metadata"]))
     plan = _plan(kind.definition)
-    for step in (*plan.rows.values(), *plan.below.values()):
-        if step.name == "status" or (old is not None and step.name and obj.get(step.name) == old.get(step.name)):
-            continue
-        step.check(obj, "", found)
-    name = _short(kind.definition)
+    same = {name for name, value in obj.items() if old is not None and value == old.get(name)}
+    for name, step in [*plan.rows.items(), *plan.below.items()]:
+        if name != "status" and name not in same:
+            step.check(obj, "", found)
+    short = _short(kind.definition)
     if old is None:
-        found.extend(CREATES[name](obj) if name in CREATES else ())
-    elif update := UPDATES.get(f"{name}/{subresource}") or UPDATES.get(name):
+        found.extend(CREATES[short](obj) if short in CREATES else ())
+    elif update := UPDATES.get(f"{short}/{subresource}") or UPDATES.get(short):
         found.extend(update(obj, old))
     return found
 

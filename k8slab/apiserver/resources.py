@@ -254,7 +254,10 @@ class Resources:
                 where.kind, wish if request.method == "PUT" else how and how(scale.of(obj), wish, scale.DEFINITION)
             )
             obj = self._verbs.update(where.kind, where.name, where.namespace, change, dry_run=_dry_run(query))
-        return _answer(scale.of(obj))
+        shown = scale.of(obj)
+        if request.method == "GET" and table_version(request.headers.get("accept", "")):
+            return _answer(self._table(scale.KIND, [shown], {}, query))
+        return _answer(shown)
 
     # ---- bodies and answers -------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from k8slab.api.kinds import Kind
 from k8slab.api.objects import Obj
 from k8slab.api.selectors import format_selector
 
+KIND = Kind("autoscaling", "v1", "Scale", "scales", kept="nowhere")
 DEFINITION = "io.k8s.api.autoscaling.v1.Scale"
 _COPIED = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
 
