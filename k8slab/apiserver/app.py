@@ -236,7 +236,8 @@ def _paths() -> list[str]:
 
 async def _refusal(request: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError)
-    return Answer(error.status(), error.code)
+    seconds = (error.details or {}).get("retryAfterSeconds")
+    return Answer(error.status(), error.code, {"Retry-After": str(seconds)} if seconds else None)
 
 
 async def _no_such_path(request: Request, error: Exception) -> Response:

@@ -69,15 +69,18 @@ def pack(how: Subprotocol, channel: int, data: bytes) -> Obj:
     return {"type": "websocket.send", "bytes": bytes([channel]) + data}
 
 
-def unpack(message: Obj) -> tuple[int, bytes]:
-    """Channel and data of a message that came; (-1, nothing) when it is neither."""
-    data, text = message.get("bytes"), message.get("text")
-    if data:
-        return data[0], bytes(data[1:])
-    if not text or not text[0].isdigit():
+def unpack(how: Subprotocol, message: Obj) -> tuple[int, bytes]:
+    """Channel and data of a message that came; (-1, nothing) when it is neither.
+
+    Whether a message is of text or of bytes says nothing: Python's official client sends channel 0 as text.
+    """
+    data: bytes = message.get("bytes") or (message.get("text") or "").encode()
+    if not data:
         return -1, b""
+    if not how.text:
+        return data[0], bytes(data[1:])
     try:
-        return int(text[0]), base64.b64decode(text[1:], validate=True)
+        return int(data[:1]), base64.b64decode(data[1:], validate=True)
     except (binascii.Error, ValueError):
         return -1, b""
 
@@ -100,7 +103,7 @@ class Wire:
         message = await self._socket.receive()
         if message["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(message.get("code", 1005))
-        return unpack(dict(message))
+        return unpack(self.how, dict(message))
 
     async def end(self, status: Obj) -> None:
         """Say how it ended, and hang up."""

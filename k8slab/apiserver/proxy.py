@@ -50,7 +50,7 @@ class Proxy:
 
     def __init__(self, verbs: Verbs, streams: Streams) -> None:
         self._verbs, self._streams = verbs, streams
-        self._http: httpx.AsyncClient | None = None
+        self._http: httpx.AsyncHTTPTransport | None = None
 
     def routes(self) -> list[Route]:
         """To be tried before the routes of objects."""
@@ -115,27 +115,34 @@ class Proxy:
     async def _pass_on(self, request: Request, backend: Backend, path: str, prefix: str) -> Response:
         import httpx
 
-        self._http = self._http or httpx.AsyncClient(
-            verify=False, trust_env=False, timeout=httpx.Timeout(None, connect=CONNECT_SECONDS)
-        )
+        if self._http is None:  # the transport alone: a client would keep cookies, and follow where it is sent
+            self._http = httpx.AsyncHTTPTransport(verify=False, trust_env=False, limits=httpx.Limits())
         at = f"{backend.address}:{backend.port}"
         query = f"?{request.url.query}" if request.url.query else ""
-        headers = [(k, v) for k, v in request.headers.items() if k not in NOT_PASSED_ON]
-        headers += [("accept-encoding", request.headers.get("accept-encoding", "identity"))]
-        headers += (
-            [("x-forwarded-for", request.client.host), ("x-forwarded-uri", request.url.path)] if request.client else []
-        )
-        body = None if request.method in ("GET", "HEAD", "OPTIONS") else request.stream()
-        if length := request.headers.get("content-length"):
-            headers += [("content-length", length)] if body is not None else []
-        asked = self._http.build_request(
-            request.method, f"{backend.scheme}://{at}{path}{query}", headers=headers, content=body
+        has_body = "content-length" in request.headers or "transfer-encoding" in request.headers
+        asked = httpx.Request(
+            request.method,
+            f"{backend.scheme}://{at}{path}{query}",
+            headers=passed_on(request),
+            content=request.stream() if has_body else None,
+            extensions={"timeout": {"connect": CONNECT_SECONDS}},
         )
         try:
-            answer = await self._http.send(asked, stream=True)
+            answer = await self._http.handle_async_request(asked)
         except httpx.TransportError as error:
             raise ServiceUnavailable(f"error trying to reach service: {why(at, error)}") from error
         return _relayed(answer, backend, prefix)
+
+
+def passed_on(request: Request) -> list[tuple[str, str]]:
+    """The client's headers, but for those between the two of us; whoever asks for no encoding gets none."""
+    headers = [(name, value) for name, value in request.headers.items() if name not in NOT_PASSED_ON]
+    headers += [("accept-encoding", request.headers.get("accept-encoding", "identity"))]
+    if length := request.headers.get("content-length"):
+        headers += [("content-length", length)]
+    if request.client:
+        headers += [("x-forwarded-for", request.client.host)]
+    return [*headers, ("x-forwarded-uri", request.url.path), ("x-forwarded-host", request.headers.get("host", ""))]
 
 
 def _relayed(answer: httpx.Response, backend: Backend, prefix: str) -> Response:

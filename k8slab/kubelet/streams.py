@@ -41,8 +41,7 @@ class Streams:
         try:
             return await self._runtime.exec(id, options.command, tty=options.tty, stdin=options.stdin)
         except RuntimeFailure as error:
-            said = f"failed to exec in container: unable to start container process: {error}"
-            raise _internal(f"error executing command in container: {said}") from error
+            raise _internal(f"error executing command in container: failed to exec in container: {error}") from error
 
     async def attach(self, pod: Obj, container: str, options: ExecOptions) -> Exec:
         """Hold a running container's own streams. Its stdin ends with the client's if it says `stdinOnce`."""

@@ -148,7 +148,8 @@ class ShimExec(Pipes):
             self.drop()
             if isinstance(failure, RuntimeFailure) and str(failure).endswith(NO_SUCH_PROGRAM):
                 where = "no such file or directory" if "/" in command[0] else "executable file not found in $PATH"
-                raise RuntimeFailure(failure.reason, f'exec: "{command[0]}": {where}') from failure
+                said = f'unable to start container process: exec: "{command[0]}": {where}'
+                raise RuntimeFailure(failure.reason, said) from failure
             raise
         finally:
             for fd in self._theirs:

@@ -56,6 +56,11 @@ def test_paths_that_lead_nowhere(http, path):
     refused(http.get(path), 404, "NotFound")
 
 
+@pytest.mark.parametrize("path", ["/api", "/apis", "/api/v1", "/apis/apps", "/apis/apps/v1"])
+def test_discovery_answers_with_a_slash_at_the_end(http, path):
+    assert http.get(path + "/", follow_redirects=False).json() == http.get(path).json()
+
+
 def test_a_body_too_large(http):
     refused(http.post(CONFIGMAPS, content=b'{"a":"' + b"x" * (3 << 20) + b'"}'), 413, "RequestEntityTooLarge")
 

@@ -54,12 +54,19 @@ def test_a_subprotocol_nobody_knows_is_refused_with_those_we_do():
 @pytest.mark.parametrize("how", [*V4, V5, *PLAIN], ids=lambda how: how.name or "none")
 @pytest.mark.parametrize("data", [b"", b"\x00\xff", "안녕".encode()])
 def test_a_message_there_and_back(how, data):
-    assert unpack({**pack(how, 3, data), "type": "websocket.receive"}) == (3, data)
+    assert unpack(how, {**pack(how, 3, data), "type": "websocket.receive"}) == (3, data)
 
 
-@pytest.mark.parametrize("message", [{}, {"bytes": b""}, {"text": ""}, {"text": "x"}, {"text": "1!!!"}])
+@pytest.mark.parametrize(
+    "message", [{}, {"bytes": b""}, {"text": ""}, {"text": "x"}, {"text": "1!!!"}, {"bytes": b"x"}]
+)
 def test_what_is_no_message(message):
-    assert unpack(message) == (-1, b"")
+    assert unpack(V4[1], message) == (-1, b"")
+
+
+def test_text_and_bytes_are_alike():
+    assert unpack(V5, {"text": "\0hi", "bytes": None}) == unpack(V5, {"bytes": b"\0hi"}) == (0, b"hi")
+    assert unpack(V4[1], {"bytes": b"0aGk="}) == unpack(V4[1], {"text": "0aGk="}) == (0, b"hi")
 
 
 @pytest.mark.parametrize(

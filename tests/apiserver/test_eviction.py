@@ -158,6 +158,13 @@ def test_a_dry_run_changes_nothing(http, guarded, query, options):
     assert [http.get(f"{PODS}/web").json(), http.get(f"{BUDGETS}/b").json()] == before
 
 
+def test_a_budget_that_is_new_asks_for_patience(http, guarded):
+    guarded(observedGeneration=0)
+    answer = evict(http)
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "10")
+    assert answer.json()["details"]["retryAfterSeconds"] == 10
+
+
 def test_two_budgets_are_one_too_many(http, guarded):
     guarded("b")
     guarded("c")

@@ -20,14 +20,22 @@ class Echo(http.server.BaseHTTPRequestHandler):
 
     def answer(self):
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        while self.headers.get("transfer-encoding") and (size := int(self.rfile.readline(), 16)):
+            body += self.rfile.read(size)
+            self.rfile.readline()
         if self.path.endswith("/moved"):
             self.send_response(302)
             self.send_header("Location", "/there")
             self.end_headers()
             return
         said = f"{self.command} {self.path} {body.decode()} {self.headers.get('Authorization')} {self.headers.get('X-Mine')}"
+        if self.path == "/cookie":
+            said += f" {self.headers.get('Cookie')}"
+        if self.path == "/cookie":
+            said += f" {self.headers.get('Cookie')}"
         self.send_response(418 if "teapot" in self.path else 200)
         self.send_header("X-Said", "yes")
+        self.send_header("Set-Cookie", "crumbs=1; Path=/")
         self.send_header("Content-Length", str(len(said)))
         self.end_headers()
         if self.command != "HEAD":
@@ -93,6 +101,17 @@ def test_without_a_path_one_is_sent_to_the_root_and_redirects_stay_behind_the_pr
         assert (answer.status_code, answer.headers["location"]) == (301, f"{PODS}/web/proxy/?a=b")
     answer = http.get(f"{PODS}/web/proxy/moved", follow_redirects=False)
     assert (answer.status_code, answer.headers["location"]) == (302, f"{PODS}/web/proxy/there")
+
+
+def test_nobody_gets_anothers_cookies(http, echo):
+    http.get(f"{PODS}/web/proxy/")
+    http.cookies.clear()
+    answer = http.get(f"{PODS}/web/proxy/cookie")
+    assert answer.text.endswith("None None None")
+
+
+def test_a_body_of_unknown_length_passes(http, echo):
+    assert "POST /x onetwo" in http.post(f"{PODS}/web/proxy/x", content=iter([b"one", b"two"])).text
 
 
 def test_bodies_larger_than_an_object_pass(http, echo):

@@ -12,7 +12,7 @@ import threading
 import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -94,10 +94,8 @@ class Terminal:
                 return os.waitstatus_to_exitcode(status)
             assert time.monotonic() < end, f"kubectl does not end: {self.seen!r}"
             if select.select([self.fd], [], [], 0.05)[0]:
-                try:
+                with suppress(OSError):
                     self.seen += os.read(self.fd, 4096).decode(errors="replace")
-                except OSError:
-                    pass
 
 
 # ---- exec and cp -------------------------------------------------------------------------------------------------------
