@@ -24,7 +24,10 @@ log = logging.getLogger(__name__)
 REMEMBERED = 4096  # entries of each memory, the oldest go first
 ALIKE, ALIKE_WITHIN = 10, 600.0  # the tenth different message about one thing within ten minutes is folded
 BURST, REFILL = 25.0, 1 / 300  # events about one object: 25 at once, then one every five minutes
-AT_ONCE, PER_SECOND = 5000.0, 100.0  # normal events of a whole lab; real seconds, since it is the machine that is spared
+AT_ONCE, PER_SECOND = (
+    5000.0,
+    100.0,
+)  # normal events of a whole lab; real seconds, since it is the machine that is spared
 TELL_EVERY = 60.0  # real seconds between two words in the log about events that were not written
 COMBINED = "(combined from similar events): "
 

@@ -346,7 +346,15 @@ def test_header_tricks(http, header, path):
 
 
 def test_the_token_is_not_guessed_by_tricks(http, verbs):
-    for header in ("Bearer", "Bearer ", "bearer letmei", "Basic letmein", "Bearer letmein,letmein", "\xff", "Bearer \xff"):
+    for header in (
+        "Bearer",
+        "Bearer ",
+        "bearer letmei",
+        "Basic letmein",
+        "Bearer letmein,letmein",
+        "\xff",
+        "Bearer \xff",
+    ):
         response = http.get("/api", headers={"Authorization": header.encode("latin-1")})
         assert response.status_code == 401, header
 
