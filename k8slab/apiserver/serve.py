@@ -13,9 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from k8slab.clock import Clock
 
+KEEP_SECONDS = 90  # a connection on which nothing is asked (apiserver/pkg/server/secure_serving.go: IdleTimeout)
+HEAD_SECONDS = 32  # for the first lines of a request to come in (the same: ReadHeaderTimeout)
 DRAIN_SECONDS = 0.3  # for requests under way when the server stops; watches never end by themselves
 
 
@@ -30,7 +33,7 @@ class HttpServer:
         self._last = clock.monotonic()
         config = uvicorn.Config(
             self._heard,
-            http="httptools",
+            http=_Connection,
             ws=_websocket,  # type: ignore[arg-type] # a callable that makes the protocol is as good as its class
             ws_ping_interval=None,  # whoever is still there is seen by the connection; a pong may wait behind stdin
             ws_per_message_deflate=False,
@@ -40,6 +43,7 @@ class HttpServer:
             log_config=None,
             access_log=False,
             server_header=False,
+            timeout_keep_alive=KEEP_SECONDS,
             ssl_certfile=certificate,
             ssl_keyfile=key,
             timeout_graceful_shutdown=DRAIN_SECONDS,  # type: ignore[arg-type] # a fraction will do as well
@@ -89,6 +93,36 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.answering.set()
+
+
+class _Connection(HttpToolsProtocol):
+    """A connection; one whose client says nothing, or does not come to the end of a request's head, is closed."""
+
+    _overdue: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._relax()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        self._expect_head()
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._relax()
+        super().on_headers_complete()
+
+    def _expect_head(self) -> None:
+        self._relax()
+        self._overdue = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+
+    def _relax(self) -> None:
+        if self._overdue is not None:
+            self._overdue.cancel()
 
 
 def _websocket(**given: Any) -> Any:
