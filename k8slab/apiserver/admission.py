@@ -14,7 +14,7 @@ from k8slab.api.errors import Forbidden
 from k8slab.api.kinds import KINDS, Kind
 from k8slab.api.objects import Key, Obj, annotations_of, copy, key_of
 from k8slab.api.quantities import parse
-from k8slab.apiserver import limits
+from k8slab.apiserver import host_access, limits
 from k8slab.store.base import Store
 
 DEFAULT_STORAGE_CLASS = (
@@ -29,8 +29,9 @@ CHARGED_ON_UPDATE = ("PersistentVolumeClaim", "Pod", "Service")  # what may grow
 class Admission:
     """The plug-ins, over the store. What they refuse is Forbidden."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, closed: bool = False) -> None:
         self._store = store
+        self._closed = closed  # pods must not ask for the machine
         self._changes: dict[str, Callable[[Kind, Obj], None]] = {
             "Ingress": self._ingress_class,
             "PersistentVolumeClaim": self._storage_class,
@@ -44,6 +45,8 @@ class Admission:
 
     def check(self, kind: Kind, obj: Obj, old: Obj | None = None) -> None:
         """Whether a new or changed object may be stored. Raises Forbidden."""
+        if kind.kind == "Pod" and self._closed:
+            self._leaves_the_host_alone(kind, obj, old)
         if kind.kind == "PersistentVolumeClaim":
             self._within_limits(kind, obj, limits.claim_faults)
         elif kind.kind == "PriorityClass":
@@ -67,6 +70,12 @@ class Admission:
                 self._store.update(KINDS["ResourceQuota"].resource, key_of(budget), charged)
 
     # ---- pods ---------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _leaves_the_host_alone(kind: Kind, pod: Obj, old: Obj | None) -> None:
+        why = host_access.asked(pod)
+        if why and (old is None or why != host_access.asked(old)):
+            raise _forbidden(kind, pod, why)
 
     def _pod(self, kind: Kind, pod: Obj) -> None:
         for limit_range in self._list("LimitRange", pod["metadata"]["namespace"]):
