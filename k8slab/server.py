@@ -169,7 +169,8 @@ class LabServer:
                 hint = f"`k8slab down --name {name}` removes the lab; `k8slab up` makes a new one."
                 raise LabError(f"The lab's objects in {self.folder.objects} cannot be read: {error}. {hint}") from error
         self._undo.callback(store.close)
-        self.verbs = Verbs(store, self.clock, self.plan.services)
+        closed = self.runtime.abilities.real and self.settings.host_access == "refuse"
+        self.verbs = Verbs(store, self.clock, self.plan.services, closed=closed)
         self.client = LocalClient(self.verbs)
         bootstrap(self.verbs, "127.0.0.1", self.port)
 

@@ -15,7 +15,7 @@ from k8slab.api.kinds import KINDS, Kind
 from k8slab.api.objects import Key, Obj, annotations_of, copy, key_of
 from k8slab.api.quantities import parse
 from k8slab.api.volumes import DEFAULT_CLASS, class_of, default_class, request
-from k8slab.apiserver import limits
+from k8slab.apiserver import host_access, limits
 from k8slab.store.base import Store
 
 DEFAULT_INGRESS_CLASS = ("ingressclass.kubernetes.io/is-default-class",)
@@ -26,8 +26,9 @@ CHARGED_ON_UPDATE = ("PersistentVolumeClaim", "Pod", "Service")  # what may grow
 class Admission:
     """The plug-ins, over the store. What they refuse is Forbidden."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, closed: bool = False) -> None:
         self._store = store
+        self._closed = closed  # pods must not ask for the machine
         self._changes: dict[str, Callable[[Kind, Obj], None]] = {
             "Ingress": self._ingress_class,
             "PersistentVolumeClaim": self._storage_class,
@@ -41,6 +42,8 @@ class Admission:
 
     def check(self, kind: Kind, obj: Obj, old: Obj | None = None) -> None:
         """Whether a new or changed object may be stored. Raises Forbidden."""
+        if kind.kind == "Pod" and self._closed:
+            self._leaves_the_host_alone(kind, obj, old)
         if kind.kind == "PersistentVolumeClaim":
             self._within_limits(kind, obj, limits.claim_faults)
             self._may_grow(kind, obj, old)
@@ -65,6 +68,12 @@ class Admission:
                 self._store.update(KINDS["ResourceQuota"].resource, key_of(budget), charged)
 
     # ---- pods ---------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _leaves_the_host_alone(kind: Kind, pod: Obj, old: Obj | None) -> None:
+        why = host_access.asked(pod)
+        if why and (old is None or why != host_access.asked(old)):
+            raise _forbidden(kind, pod, why)
 
     def _pod(self, kind: Kind, pod: Obj) -> None:
         for limit_range in self._list("LimitRange", pod["metadata"]["namespace"]):

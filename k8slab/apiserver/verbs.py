@@ -51,12 +51,13 @@ Owners = Callable[[Obj | None, Obj, Any], list[Obj]]
 class Verbs:
     """The verbs over a store. Objects returned are the store's own: copy before you change one."""
 
-    def __init__(self, store: Store, clock: Clock, service_range: str) -> None:
+    def __init__(self, store: Store, clock: Clock, service_range: str, *, closed: bool = False) -> None:
+        """`closed`: pods that ask for the machine the lab runs on are refused."""
         self.store = store
         self.clock = clock
         self.allocator = Allocator(service_range)
         self._strategies = strategies(lambda: store.list(KINDS["Service"].resource), self.allocator, clock.timestamp)
-        self._admission = Admission(store)
+        self._admission = Admission(store, closed=closed)
 
     # ---- reading ------------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ DATA = "..data"
 
 def write(folder: Path, files: Files, now: float) -> bool:
     """Make these the folder's files; whether anything changed. `now` names the new folder."""
-    folder.mkdir(parents=True, exist_ok=True)
+    _open_folder(folder)
     data = folder / DATA
     before = data.resolve() if data.is_symlink() else None
     if before is not None and _same(before, files):
@@ -27,10 +27,10 @@ def write(folder: Path, files: Files, now: float) -> bool:
     fresh = folder / f"..{moment:%Y_%m_%d_%H_%M_%S}.{os.urandom(5).hex()}"
     for path, (content, mode) in files.items():
         target = fresh / path
-        target.parent.mkdir(parents=True, exist_ok=True)
+        _open_folder(target.parent)
         target.write_bytes(content)
         target.chmod(mode & 0o777)
-    fresh.mkdir(exist_ok=True)
+    _open_folder(fresh)
     turning = folder / "..data_tmp"
     turning.unlink(missing_ok=True)
     turning.symlink_to(fresh.name)
@@ -39,6 +39,12 @@ def write(folder: Path, files: Files, now: float) -> bool:
     if before is not None:
         shutil.rmtree(before, ignore_errors=True)
     return True
+
+
+def _open_folder(folder: Path) -> None:
+    """One that a container's user may enter, whatever the lab's own files are."""
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o755)
 
 
 def _same(folder: Path, files: Files) -> bool:
