@@ -23,6 +23,7 @@ from functools import partial
 from typing import Any
 
 from k8slab import addresses, daemon, pki
+from k8slab.api import metrics
 from k8slab.api.errors import Conflict, NotFound
 from k8slab.api.kinds import KINDS
 from k8slab.apiserver import app, private, reset
@@ -34,13 +35,20 @@ from k8slab.client.events import Recorder
 from k8slab.client.local import LocalClient
 from k8slab.clock import Clock
 from k8slab.controllers.deployment import DeploymentController
+from k8slab.controllers.disruption import DisruptionController, StaleDisruptionController
 from k8slab.controllers.endpoints import EndpointsController, EndpointSliceController
 from k8slab.controllers.garbage import GarbageCollector
 from k8slab.controllers.namespace import NamespaceController
 from k8slab.controllers.nodelifecycle import NodeLifecycleController, TaintEvictionController
+from k8slab.controllers.podautoscaler import HorizontalPodAutoscalerController
 from k8slab.controllers.podgc import PodGarbageCollector
+from k8slab.controllers.protection import ClaimProtectionController, VolumeProtectionController
+from k8slab.controllers.quota import ResourceQuotaController
 from k8slab.controllers.replicaset import ReplicaSetController
+from k8slab.controllers.rootca import RootCAController
+from k8slab.controllers.serviceaccounts import ServiceAccountController
 from k8slab.kubelet.kubelets import Kubelets
+from k8slab.kubelet.meter import Meter
 from k8slab.kubelet.node import NodeConfig
 from k8slab.kubeproxy.proxy import Proxy
 from k8slab.runtime.base import FENCES, Runtime
@@ -58,6 +66,12 @@ CONTROLLERS = (
     NodeLifecycleController,
     TaintEvictionController,
     PodGarbageCollector,
+    DisruptionController,
+    StaleDisruptionController,
+    ResourceQuotaController,
+    ServiceAccountController,
+    ClaimProtectionController,
+    VolumeProtectionController,
 )
 
 IDLE_LOOK = 15.0  # real seconds between two looks at whether anybody still speaks to the lab
@@ -88,11 +102,11 @@ class LabServer:
         try:
             await self._start_runtime()
         finally:
-            made = await issuing  # meanwhile: both take some 60 ms
+            made = self.credentials = await issuing  # meanwhile: both take some 60 ms
         write_private(self.folder.kubeconfig, pki.kubeconfig(self.settings.context, self.port, made))
         self._open_store()
         await self._start_parts()
-        api = app.build(self.verbs, made.token, self, [*private.routes(self)])
+        api = app.build(self.verbs, made.token, self, [*private.routes(self)], metrics.Objects(self.meter))
         self.http = HttpServer(api, listener, made.certificate, made.key, self.clock)
         await self.http.start()
         self._undo.push_async_callback(self.http.stop)
@@ -158,12 +172,16 @@ class LabServer:
 
     async def _start_parts(self) -> None:
         """The parts that make wishes true, in the order in which a pod meets them."""
+        self.meter = Meter(self.client, self.runtime, self.clock)
+        self._run("meter", self.meter.run())
         kinds = list(KINDS)
         names = {kind.kind: f"{kind.plural}.{kind.group}" for kind in KINDS.values() if kind.namespaced}
         for controller in (
             *(make(self.client, self.clock) for make in CONTROLLERS),
             GarbageCollector(self.client, self.clock, kinds),
             NamespaceController(self.client, self.clock, names),
+            HorizontalPodAutoscalerController(self.client, self.clock, self.meter.pods),
+            RootCAController(self.client, self.clock, self.credentials.ca.decode()),
         ):
             self._run(controller.name, controller.run())
         self._run("scheduler", Scheduler(self.client, self.clock, self._recorder("default-scheduler")).run())

@@ -99,6 +99,7 @@ ROWS: dict[str, Rows] = {
     "core.v1.PersistentVolumeClaimStatus": {"phase": "Pending"},
     "storage.v1.StorageClass": {"reclaimPolicy": "Delete", "volumeBindingMode": "Immediate"},
     "scheduling.v1.PriorityClass": {"preemptionPolicy": "PreemptLowerPriority"},
+    "authentication.v1.TokenRequestSpec": {"expirationSeconds": 3600},
     # workloads
     "apps.v1.DeploymentSpec": {"replicas": 1, "revisionHistoryLimit": 10, "progressDeadlineSeconds": 600},
     "apps.v1.DeploymentStrategy": {

@@ -61,6 +61,12 @@ def add(quantities: Iterable[Amount]) -> str:
     return _write(total, family or "DecimalSI")
 
 
+def subtract(quantity: Amount, other: Amount) -> str:
+    """What is left, written in the family of the first."""
+    number, form = _read(str(quantity))
+    return _write(number - parse(other), form)
+
+
 @lru_cache(maxsize=4096)
 def _canonical(text: str) -> str:
     return _write(*_read(text))

@@ -20,7 +20,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from k8slab.api.errors import ApiError, MethodNotAllowed, NotAcceptable, NotFound, TooLarge, Unauthorized
 from k8slab.api.objects import Obj, encode
 from k8slab.apiserver import discovery, resources
+from k8slab.apiserver.asked import Asked, Metrics
 from k8slab.apiserver.requests import MAX_BODY
+from k8slab.apiserver.tokens import Tokens
 from k8slab.apiserver.verbs import Verbs
 
 log = logging.getLogger(__name__)
@@ -41,9 +43,16 @@ class Answer(Response):
         return content if isinstance(content, bytes) else encode(content)
 
 
-def build(verbs: Verbs, token: str, streams: resources.Streams, extra: list[Route | Mount] | None = None) -> ASGIApp:
+def build(
+    verbs: Verbs,
+    token: str,
+    streams: resources.Streams,
+    extra: list[Route | Mount] | None = None,
+    metrics: Metrics | None = None,
+) -> ASGIApp:
     """The ASGI application. `extra` routes (the lab's own) come first and need the token like everything else."""
-    api = resources.Resources(verbs, streams)
+    tokens = Tokens(verbs, token)
+    api = resources.Resources(verbs, streams, Asked(verbs, tokens, metrics))
     routes: list[Route | Mount] = [
         *(extra or []),
         *(
@@ -70,15 +79,16 @@ def build(verbs: Verbs, token: str, streams: resources.Streams, extra: list[Rout
         routes=routes,
         exception_handlers={ApiError: _refusal, 404: _no_such_path, 405: _no_such_method, Exception: _crash},
     )
-    return Guard(app, token)
+    return Guard(app, token, tokens)
 
 
 class Guard:
-    """Lets in who has the token, and no body larger than an object may be."""
+    """Lets in who has the token or one of a ServiceAccount's, and no body larger than an object may be."""
 
-    def __init__(self, app: ASGIApp, token: str) -> None:
+    def __init__(self, app: ASGIApp, token: str, tokens: Tokens) -> None:
         self._app = app
         self._token = token.encode()
+        self._tokens = tokens
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -94,7 +104,9 @@ class Guard:
 
     def _known(self, header: bytes) -> bool:
         scheme, _, token = header.partition(b" ")
-        return scheme.lower() == b"bearer" and hmac.compare_digest(token.strip(), self._token)
+        if scheme.lower() != b"bearer":
+            return False
+        return hmac.compare_digest(token.strip(), self._token) or self._tokens.holds(token.strip())
 
 
 async def _health(request: Request) -> Response:

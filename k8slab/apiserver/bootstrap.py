@@ -1,7 +1,7 @@
-"""What every cluster has before anybody asks: four namespaces and the Service `kubernetes` (pkg/controlplane).
+"""What every cluster has before anybody asks: four namespaces, the Service `kubernetes`, two priority classes.
 
 Called once by `server.py` after the store is open; what is there already is left alone, but the API server's own
-address is brought up to date.
+address is brought up to date. Sources: pkg/controlplane, pkg/registry/scheduling/rest.
 """
 
 from __future__ import annotations
@@ -12,6 +12,16 @@ from k8slab.api.objects import Obj
 from k8slab.apiserver.verbs import Verbs
 
 NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
+PRIORITY_CLASSES = {
+    "system-node-critical": (
+        2_000_001_000,
+        "Used for system critical pods that must not be moved from their current node.",
+    ),
+    "system-cluster-critical": (
+        2_000_000_000,
+        "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.",
+    ),
+}
 LABELS = {"component": "apiserver", "provider": "kubernetes"}
 
 
@@ -19,6 +29,8 @@ def bootstrap(verbs: Verbs, host: str, port: int) -> None:
     """Make what is missing; the API server listens on host:port."""
     for name in NAMESPACES:
         _create(verbs, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    for name in PRIORITY_CLASSES:
+        _create(verbs, _priority_class(name))
     for obj in (_service(verbs), _endpoints(host, port), _endpoint_slice(host, port)):
         if not _create(verbs, obj):
             _correct(verbs, obj)
@@ -28,6 +40,8 @@ def is_bootstrap(obj: Obj) -> bool:
     """Whether a reset leaves this object: a namespace or an object of the API server's own."""
     if obj["kind"] == "Namespace":
         return str(obj["metadata"]["name"]) in NAMESPACES
+    if obj["kind"] == "PriorityClass":
+        return str(obj["metadata"]["name"]) in PRIORITY_CLASSES
     return obj["metadata"]["name"] == "kubernetes" and bool(obj["metadata"].get("namespace") == "default")
 
 
@@ -49,6 +63,12 @@ def _correct(verbs: Verbs, wished: Obj) -> None:
         }
 
     verbs.update(KINDS[wished["kind"]], "kubernetes", "default", change)
+
+
+def _priority_class(name: str) -> Obj:
+    value, description = PRIORITY_CLASSES[name]
+    kind = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass"}
+    return {**kind, "metadata": {"name": name}, "value": value, "description": description}
 
 
 def _meta(**labels: str) -> Obj:

@@ -5,7 +5,7 @@ Made from the rows of `api/kinds.py`; `app.py` serves it. kubectl asks for the a
 
 from __future__ import annotations
 
-from k8slab.api.kinds import SUBRESOURCES, Kind, group_versions
+from k8slab.api.kinds import Kind, group_versions
 from k8slab.api.objects import Obj
 
 AGGREGATED = "apidiscovery.k8s.io"
@@ -57,7 +57,7 @@ def _resources(kind: Kind) -> list[Obj]:
 
 
 def _subresource(kind: Kind, name: str) -> Obj:
-    sub = SUBRESOURCES[name]
+    sub = kind.subresource(name)
     row: Obj = {"name": f"{kind.plural}/{name}", "singularName": "", "namespaced": kind.namespaced}
     if sub.group:
         row |= {"group": sub.group, "version": sub.version}
@@ -96,13 +96,10 @@ def _aggregated_kind(kind: Kind) -> Obj:
         row["subresources"] = [
             {
                 "subresource": name,
-                "responseKind": {
-                    "group": SUBRESOURCES[name].group,
-                    "version": SUBRESOURCES[name].version,
-                    "kind": SUBRESOURCES[name].kind or kind.kind,
-                },
-                "verbs": list(SUBRESOURCES[name].verbs),
+                "responseKind": {"group": sub.group, "version": sub.version, "kind": sub.kind or kind.kind},
+                "verbs": list(sub.verbs),
             }
             for name in kind.subresources
+            for sub in (kind.subresource(name),)
         ]
     return row

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from k8slab.api import schema
-from k8slab.api.kinds import ROWS, SUBRESOURCES, Kind, group_versions
+from k8slab.api.kinds import ROWS, Kind, group_versions
 from k8slab.apiserver.openapi_schemas import PATCH, V2, V3, Dialect, GroupVersionKind, gvks, schemas
 
 Part = dict[str, Any]
@@ -120,7 +120,7 @@ def _kinds(rows: list[Kind]) -> dict[str, list[GroupVersionKind]]:
     found = {row.definition: [(row.group, row.version, row.kind)] for row in rows}
     found |= {f"{row.definition}List": [(row.group, row.version, f"{row.kind}List")] for row in rows}
     for kind, (group, version) in _borrowed(rows).items():
-        found[schema.definition_of(f"{group}/{version}" if group else version, kind)] = [(group, version, kind)]
+        found[_definition(group, version, kind)] = [(group, version, kind)]
     homes = sorted({(row.group, row.version) for row in rows})
     return found | {
         STATUS: [("", "v1", "Status")],
@@ -128,10 +128,15 @@ def _kinds(rows: list[Kind]) -> dict[str, list[GroupVersionKind]]:
     }
 
 
+def _definition(group: str, version: str, kind: str) -> str:
+    return schema.definition_of(f"{group}/{version}" if group else version, kind)
+
+
 def _borrowed(rows: list[Kind]) -> dict[str, tuple[str, str]]:
-    """The kinds that subresources take and that are not their parent's: Scale, Binding."""
-    subresources = ((row, SUBRESOURCES[name]) for row in rows for name in row.subresources)
-    return {sub.kind: (sub.group, sub.version or row.version) for row, sub in subresources if sub.kind}
+    """The kinds that subresources take and that are not their parent's: Scale, Binding. Streams take none."""
+    subresources = ((row, row.subresource(name)) for row in rows for name in row.subresources)
+    found = {sub.kind: (sub.group, sub.version or row.version) for row, sub in subresources if sub.kind}
+    return {kind: at for kind, at in found.items() if _definition(*at, kind)}
 
 
 def _roots(rows: list[Kind]) -> list[str]:
@@ -156,7 +161,7 @@ def _paths(rows: list[Kind], dialect: Dialect) -> dict[str, Part]:
         if single:
             found[f"{collection}/{{name}}"] = _item(f"{collection}/{{name}}", single, dialect)
         for name in row.subresources:
-            sub = SUBRESOURCES[name]
+            sub = row.subresource(name)
             made = {METHODS[verb]: _operation(row, verb, _camel(name), sub.kind) for verb in sub.verbs}
             found[f"{collection}/{{name}}/{name}"] = _item(f"{collection}/{{name}}/{name}", made, dialect)
     return dict(sorted(found.items()))
@@ -176,11 +181,11 @@ def _operation(row: Kind, verb: str, suffix: str = "", kind: str = "") -> Part:
     """An operation before a dialect has dressed it: what it takes and gives stands under `takes` and `gives`."""
     group, version, definition = row.group, row.version, row.definition
     if kind:
-        group, version = _borrowed([row])[kind]
-        definition = schema.definition_of(f"{group}/{version}" if group else version, kind)
+        group, version = _borrowed([row]).get(kind, (group, version))
+        definition = _definition(group, version, kind)  # none: a stream, or a request passed on
     method = METHODS.get(verb, verb)
-    action = {"create": "post", "update": "put", "get": "get"}.get(verb, verb)
-    takes = {"post": definition, "put": definition, "patch": PATCH}.get(method, "")
+    action = {"create": "post", "update": "put", "get": "get"}.get(verb, verb) if definition else "connect"
+    takes = {"post": definition, "put": definition, "patch": PATCH}.get(method, "") if definition else ""
     gives = f"{row.definition}List" if verb == "list" else definition
     return {
         "description": f"{verb} {row.kind if not suffix else f'{suffix} of {row.kind}'}",
@@ -189,9 +194,9 @@ def _operation(row: Kind, verb: str, suffix: str = "", kind: str = "") -> Part:
         "tags": [f"{row.group.partition('.')[0] or 'core'}_{row.version}"],
         "x-kubernetes-action": action,
         "x-kubernetes-group-version-kind": gvks([(group, version, kind or row.kind)])[0],
-        "takes": DELETE_OPTIONS if verb.startswith("delete") else takes,
-        "gives": STATUS if verb.startswith("delete") else gives,
-        "query": QUERIES.get(verb) or QUERIES.get(method, {}),
+        "takes": DELETE_OPTIONS if verb.startswith("delete") and definition else takes,
+        "gives": STATUS if verb.startswith("delete") and definition else gives,
+        "query": (QUERIES.get(verb) or QUERIES.get(method, {})) if definition else {},
     }
 
 
@@ -216,7 +221,7 @@ def _dress(method: str, operation: Part, dialect: Dialect) -> Part:
     made["parameters"] = [_parameter(name, "query", words, dialect) for name, words in sorted(query.items())]
     media = PATCHES if method == "patch" else MEDIA
     codes = {"post": ("200", "201", "202"), "put": ("200", "201"), "patch": ("200", "201")}.get(method, ("200",))
-    body = {"schema": dialect.refer(gives)}
+    body = {"schema": dialect.refer(gives) if gives else {"type": "string"}}
     if dialect is V3:
         if takes:
             made["requestBody"] = {"content": {kind: {"schema": dialect.refer(takes)} for kind in media}}

@@ -6,18 +6,20 @@ Between `app.py`, which owns the routes, and `verbs.py`, which does the work. `r
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Protocol
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from k8slab.api import patch
+from k8slab.api import conversion, patch
 from k8slab.api.errors import BadRequest, MethodNotAllowed, Timeout, UnsupportedMediaType
 from k8slab.api.kinds import Kind
 from k8slab.api.objects import Obj, encode
 from k8slab.apiserver import scale, watch
+from k8slab.apiserver.asked import TOKEN_REQUEST, Asked
 from k8slab.apiserver.deletion import DeleteOptions
 from k8slab.apiserver.paging import page
 from k8slab.apiserver.requests import (
@@ -33,7 +35,7 @@ from k8slab.apiserver.requests import (
 )  # fmt: skip
 from k8slab.apiserver.selection import Selection
 from k8slab.apiserver.table import table
-from k8slab.apiserver.verbs import Verbs, allowed
+from k8slab.apiserver.verbs import Verbs, allowed, expect_type
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 PATCHES = {
@@ -54,13 +56,16 @@ class Streams(Protocol):
 class Resources:
     """Answers every request under /api and /apis that names a kind."""
 
-    def __init__(self, verbs: Verbs, streams: Streams) -> None:
+    def __init__(self, verbs: Verbs, streams: Streams, asked: Asked) -> None:
         self._verbs = verbs
         self._streams = streams
+        self._asked = asked
 
     async def handle(self, request: Request) -> Response:
         where = target(request.url.path)
         query = dict(request.query_params)
+        if where.kind.kept == "nowhere":
+            return await self._ask(request, where, query)
         if where.subresource == "log":
             return await self._logs(where, query)
         if where.subresource:
@@ -77,7 +82,7 @@ class Resources:
         verb = {"GET": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}.get(request.method, "")
         allowed(where.kind, verb)
         if verb == "get":
-            return self._shown(request, where.kind, self._verbs.get(where.kind, where.name, where.namespace))
+            return self._shown(request, where.kind, self._verbs.get(where.kind.stored, where.name, where.namespace))
         if verb == "delete":
             return await self._delete(request, where, query)
         return await self._change(request, where, query)
@@ -88,7 +93,7 @@ class Resources:
         change = await (self._put if request.method == "PUT" else self._patched)(request, where, query, warnings)
         dry_run = _dry_run(query)
         obj = self._verbs.update(
-            where.kind, where.name, where.namespace, change, subresource=where.subresource, dry_run=dry_run
+            where.kind.stored, where.name, where.namespace, change, subresource=where.subresource, dry_run=dry_run
         )
         return self._shown(request, where.kind, obj, warnings=warnings)
 
@@ -112,17 +117,18 @@ class Resources:
         wish = read_object(body, "application/json")
 
         def change(obj: Obj) -> Obj:
+            shown = conversion.served(where.kind, obj)
             changed, said = checked(
-                PATCHES[kind](obj, wish, where.kind.definition), where.kind, b"", query.get("fieldValidation", "Warn")
+                PATCHES[kind](shown, wish, where.kind.definition), where.kind, b"", query.get("fieldValidation", "Warn")
             )
             warnings.extend(said)
-            return changed
+            return self._kept(where.kind, changed)
 
         return change
 
     async def _delete(self, request: Request, where: Target, query: dict[str, str]) -> Response:
         options = await _delete_options(request, query)
-        obj, gone = self._verbs.delete(where.kind, where.name, where.namespace, options)
+        obj, gone = self._verbs.delete(where.kind.stored, where.name, where.namespace, options)
         if not gone or where.kind.kind in (
             "Pod",
             "Service",
@@ -150,16 +156,16 @@ class Resources:
         if request.method == "DELETE":
             allowed(kind, "deletecollection")
             options = await _delete_options(request, query)
-            found = self._verbs.delete_collection(kind, where.namespace, _selection(kind, query), options)
+            found = self._verbs.delete_collection(kind.stored, where.namespace, _selection(kind, query), options)
             return _answer(self._as_list(kind, found, {"resourceVersion": str(self._verbs.store.revision)}))
         if request.method != "POST" or (kind.namespaced and not where.namespace):
             raise MethodNotAllowed("the server does not allow this method on the requested resource", {})
         obj, warnings = await self._body(request, kind, query)
-        created = self._verbs.create(kind, obj, where.namespace, dry_run=_dry_run(query))
+        created = self._verbs.create(kind.stored, obj, where.namespace, dry_run=_dry_run(query))
         return self._shown(request, kind, created, 201, warnings)
 
     def _list(self, request: Request, where: Target, query: dict[str, str]) -> Response:
-        found = self._verbs.list(where.kind, where.namespace, _selection(where.kind, query))
+        found = self._verbs.list(where.kind.stored, where.namespace, _selection(where.kind, query))
         meta: Obj = {"resourceVersion": str(self._verbs.store.revision)}
         if limit := query_int(query, "limit"):
             found, rest = page(found, limit, query.get("continue", ""), self._verbs.store.compacted)
@@ -167,13 +173,21 @@ class Resources:
             if rest.get("remainingItemCount") and (query.get("labelSelector") or query.get("fieldSelector")):
                 del meta["remainingItemCount"]  # not told when a selector filters, as in Kubernetes
         if table_version(request.headers.get("accept", "")):
-            include = query.get("includeObject") or "Metadata"
-            return _answer(table(where.kind.kind, found, self._verbs.clock.time(), meta=meta, include=include))
+            return _answer(self._table(where.kind, found, meta, query))
         return _answer(self._as_list(where.kind, found, meta))
+
+    def _table(self, kind: Kind, found: Sequence[Obj], meta: Obj, query: Mapping[str, str], first: bool = True) -> Obj:
+        """The cells are those of the stored form, whichever form was asked for."""
+        include = query.get("includeObject") or "Metadata"
+        made = table(kind.kind, found, self._verbs.clock.time(), meta=meta, include=include, headers=first)
+        if include == "Object" and kind.kept == "elsewhere":
+            made["rows"] = [{**row, "object": conversion.served(kind, row["object"])} for row in made["rows"]]
+        return made
 
     @staticmethod
     def _as_list(kind: Kind, found: Sequence[Obj], meta: Obj) -> Obj:
-        items = [{k: v for k, v in obj.items() if k not in ("apiVersion", "kind")} for obj in found]
+        shown = (conversion.served(kind, obj) for obj in found)
+        items = [{k: v for k, v in obj.items() if k not in ("apiVersion", "kind")} for obj in shown]
         return {"kind": f"{kind.kind}List", "apiVersion": kind.api_version, "metadata": meta, "items": items}
 
     def _watch(self, where: Target, query: dict[str, str], request: Request) -> Response:
@@ -185,8 +199,13 @@ class Resources:
             kind=where.kind, namespace=where.namespace, selection=_selection(where.kind, query),
             since=None if initial or not revision else revision, timeout=query_int(query, "timeoutSeconds"),
             bookmarks=query_flag(query, "allowWatchBookmarks"), mark_initial_end=initial,
+            table=table_version(request.headers.get("accept", "")),
         )  # fmt: skip
-        form = self._row_maker(where.kind, query) if table_version(request.headers.get("accept", "")) else None
+        form: Callable[[Obj], Obj] | None = None
+        if where.kind.kept == "elsewhere":
+            form = partial(conversion.served, where.kind)
+        if wanted.table:
+            form = self._row_maker(where.kind, query)
         stream = watch.lines(self._verbs.store, self._verbs.clock, wanted, form)
         return StreamingResponse(stream, media_type="application/json")
 
@@ -196,30 +215,45 @@ class Resources:
 
         def form(obj: Obj) -> Obj:
             headers, first[0] = first[0], False
-            meta = {"resourceVersion": obj["metadata"]["resourceVersion"]}
-            include = query.get("includeObject") or "Metadata"
-            return table(kind.kind, [obj], self._verbs.clock.time(), meta=meta, include=include, headers=headers)
+            return self._table(kind, [obj], {"resourceVersion": obj["metadata"]["resourceVersion"]}, query, headers)
 
         return form
+
+    # ---- what is not kept ----------------------------------------------------------------------------------------
+
+    async def _ask(self, request: Request, where: Target, query: dict[str, str]) -> Response:
+        reads = "get" if where.name else "list"
+        allowed(where.kind, {"GET": reads, "POST": "create"}.get(request.method, ""))
+        if request.method == "POST":
+            obj, warnings = await self._body(request, where.kind, query)
+            expect_type(where.kind, obj)
+            return self._shown(request, where.kind, self._asked.create(where, obj), 201, warnings)
+        found = self._asked.metrics(where, _selection(where.kind, query))
+        if table_version(request.headers.get("accept", "")):
+            return _answer(self._table(where.kind, found, {}, query))
+        return _answer(found[0] if where.name else self._as_list(where.kind, found, {}))
 
     # ---- subresources -------------------------------------------------------------------------------------------
 
     async def _subresource(self, request: Request, where: Target, query: dict[str, str]) -> Response:
         if where.subresource == "scale":
             return await self._scale(request, where, query)
+        if where.subresource == "token" and request.method == "POST":
+            obj, _ = await self._body(request, TOKEN_REQUEST, query)
+            return _answer(self._asked.token(where, obj), 201)
         if where.subresource == "binding" and request.method == "POST":
             self._verbs.bind(where.namespace, where.name, read_object(await request.body(), _content(request)))
             return _answer(
                 {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}, 201
             )
         if request.method == "GET" and where.subresource == "status":
-            return self._shown(request, where.kind, self._verbs.get(where.kind, where.name, where.namespace))
+            return self._shown(request, where.kind, self._verbs.get(where.kind.stored, where.name, where.namespace))
         if request.method in ("PUT", "PATCH") and where.subresource in ("status", "finalize"):
             return await self._change(request, where, query)
         raise MethodNotAllowed("the server does not allow this method on the requested resource", {})
 
     async def _scale(self, request: Request, where: Target, query: dict[str, str]) -> Response:
-        obj = self._verbs.get(where.kind, where.name, where.namespace)
+        obj = self._verbs.get(where.kind.stored, where.name, where.namespace)
         if request.method != "GET":
             wish = read_object(
                 await request.body(), _content(request) if request.method == "PUT" else "application/json"
@@ -234,7 +268,7 @@ class Resources:
         return _answer(scale.of(obj))
 
     async def _logs(self, where: Target, query: dict[str, str]) -> Response:
-        self._verbs.get(where.kind, where.name, where.namespace)
+        self._verbs.get(where.kind.stored, where.name, where.namespace)
         stream = await self._streams.logs(where.namespace, where.name, query.get("container", ""), query)
         return StreamingResponse(stream, media_type="text/plain")
 
@@ -245,16 +279,24 @@ class Resources:
         content = _content(request)
         obj = read_object(body, content)
         raw = b"" if "protobuf" in content else body
-        return checked(obj, kind, raw, query.get("fieldValidation") or "Warn")
+        found, warnings = checked(obj, kind, raw, query.get("fieldValidation") or "Warn")
+        return self._kept(kind, found), warnings
+
+    @staticmethod
+    def _kept(kind: Kind, obj: Obj) -> Obj:
+        """What was sent, in the form in which it is stored."""
+        if kind.kept != "elsewhere":
+            return obj
+        expect_type(kind, obj)
+        return conversion.stored(kind, obj)
 
     def _shown(
         self, request: Request, kind: Kind, obj: Obj, code: int = 200, warnings: list[str] | None = None
     ) -> Response:
         if table_version(request.headers.get("accept", "")) and request.method == "GET":
             meta = {"resourceVersion": obj["metadata"]["resourceVersion"]}
-            include = request.query_params.get("includeObject") or "Metadata"
-            return _answer(table(kind.kind, [obj], self._verbs.clock.time(), meta=meta, include=include))
-        response = _answer(obj, code)
+            return _answer(self._table(kind, [obj], meta, request.query_params))
+        response = _answer(conversion.served(kind, obj), code)
         for warning in warnings or []:
             escaped = " ".join(warning.split()).replace("\\", "\\\\").replace('"', '\\"')
             response.headers.append("Warning", f'299 - "{escaped}"')

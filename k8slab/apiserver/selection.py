@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from k8slab.api.conversion import served
 from k8slab.api.errors import BadRequest
 from k8slab.api.kinds import Kind
 from k8slab.api.objects import Obj, labels_of
@@ -25,17 +26,25 @@ class Selection:
             raise BadRequest(str(error)) from None
         self.fields.check(("metadata.name", *(("metadata.namespace",) if kind.namespaced else ()), *kind.selectable))
         self.everything = not labels and not fields
+        self._kind = kind
 
     def matches(self, obj: Obj) -> bool:
         if self.everything:
             return True
-        return self.labels.matches(labels_of(obj)) and self.fields.matches(lambda path: field_value(obj, path))
+        if not self.labels.matches(labels_of(obj)):
+            return False
+        if not self.fields:
+            return True
+        shown = served(self._kind, obj)  # fields are named as in the form that was asked for
+        return self.fields.matches(lambda path: field_value(shown, path))
 
 
 def field_value(obj: Obj, path: str) -> str:
     """What a field selector compares: the field as text, empty when it is not there."""
     if path == "source":  # of an Event: its component, wherever it stands
         return str((obj.get("source") or {}).get("component") or obj.get("reportingComponent") or "")
+    if path == "status.successful":  # of a Job: how many of its pods have succeeded
+        return str((obj.get("status") or {}).get("succeeded", 0))
     value: Any = obj
     for step in path.split("."):
         value = value.get(step) if isinstance(value, dict) else None

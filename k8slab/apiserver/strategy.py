@@ -1,7 +1,8 @@
 """What the server itself writes into an object before it is checked and stored: one small class a kind that needs one.
 
-Called by `verbs.py`, between defaulting and validation. Kubernetes calls these strategies and admission plug-ins
-(pkg/registry/*/strategy.go, plugin/pkg/admission); everything not listed here has neither.
+Called by `verbs.py`, between defaulting and validation; those of workloads and volumes are next door, in
+`strategy_workloads.py`. Kubernetes calls these strategies (pkg/registry/*/strategy.go); what depends on other objects
+is in `admission.py`.
 """
 
 from __future__ import annotations
@@ -12,20 +13,16 @@ from k8slab.api.errors import Cause
 from k8slab.api.objects import Obj
 from k8slab.api.quantities import parse
 from k8slab.apiserver.allocator import Allocator
+from k8slab.apiserver.strategy_base import Strategy
+from k8slab.apiserver.strategy_workloads import (
+    DaemonSetStrategy,
+    JobStrategy,
+    ProtectedStrategy,
+    ReplicasStrategy,
+    VolumeStrategy,
+)
 
 TOLERATED_SECONDS = 300  # plugin/pkg/admission/defaulttolerationseconds
-
-
-class Strategy:
-    """The kind's part in a write. `obj` is the server's own copy, to be changed in place."""
-
-    def create(self, obj: Obj) -> list[Cause]:
-        """Before a new object is validated; what it returns is wrong with it."""
-        return []
-
-    def update(self, obj: Obj, old: Obj) -> list[Cause]:
-        """Before a changed object is validated."""
-        return []
 
 
 class PodStrategy(Strategy):
@@ -34,8 +31,19 @@ class PodStrategy(Strategy):
     def create(self, obj: Obj) -> list[Cause]:
         spec = obj["spec"]
         obj["status"] = {"phase": "Pending", "qosClass": qos_class(spec)}
-        spec.setdefault("priority", 0)
-        spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
+        self._tolerate(spec)
+        return []
+
+    def update(self, obj: Obj, old: Obj) -> list[Cause]:
+        """What the server once filled in, a client that sends the whole pod need not repeat."""
+        for field in ("priority", "preemptionPolicy"):
+            if field in old["spec"]:
+                obj["spec"].setdefault(field, old["spec"][field])
+        self._tolerate(obj["spec"])
+        return []
+
+    @staticmethod
+    def _tolerate(spec: Obj) -> None:
         tolerations = spec.setdefault("tolerations", [])
         for trouble in ("not-ready", "unreachable"):
             key = f"node.kubernetes.io/{trouble}"
@@ -45,10 +53,6 @@ class PodStrategy(Strategy):
                 tolerations.append(
                     {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": TOLERATED_SECONDS}
                 )
-        return []
-
-    def update(self, obj: Obj, old: Obj) -> list[Cause]:
-        return []
 
 
 class NamespaceStrategy(Strategy):
@@ -131,21 +135,20 @@ class ServiceStrategy(Strategy):
         return []
 
 
-class ReplicaSetStrategy(Strategy):
-    """`status.replicas` is required, so it is there from the start."""
-
-    def create(self, obj: Obj) -> list[Cause]:
-        obj["status"] = {"replicas": 0}
-        return []
-
-
-def strategies(services: Callable[[], Iterable[Obj]], allocator: Allocator) -> dict[str, Strategy]:
+def strategies(
+    services: Callable[[], Iterable[Obj]], allocator: Allocator, now: Callable[[], str]
+) -> dict[str, Strategy]:
     """Kind -> its strategy, for the kinds that have one."""
     return {
+        "DaemonSet": DaemonSetStrategy(),
+        "Job": JobStrategy(),
         "Namespace": NamespaceStrategy(),
         "Node": NodeStrategy(),
+        "PersistentVolume": VolumeStrategy(now),
+        "PersistentVolumeClaim": ProtectedStrategy("kubernetes.io/pvc-protection"),
         "Pod": PodStrategy(),
-        "ReplicaSet": ReplicaSetStrategy(),
+        "ReplicaSet": ReplicasStrategy(),
+        "ReplicationController": ReplicasStrategy(),
         "Service": ServiceStrategy(services, allocator),
     }
 

@@ -28,10 +28,12 @@ from k8slab.api.kinds import KINDS, Kind
 from k8slab.api.objects import Key, Obj, copy, is_terminating, random_suffix
 from k8slab.api.validation import validate
 from k8slab.apiserver import deletion
+from k8slab.apiserver.admission import Admission
 from k8slab.apiserver.allocator import Allocator
 from k8slab.apiserver.deletion import DeleteOptions
 from k8slab.apiserver.selection import Selection
-from k8slab.apiserver.strategy import Strategy, strategies
+from k8slab.apiserver.strategy import strategies
+from k8slab.apiserver.strategy_base import Strategy
 from k8slab.clock import Clock
 from k8slab.store.base import Exists, Full, Missing, Stale, Store
 
@@ -62,7 +64,8 @@ class Verbs:
         self.store = store
         self.clock = clock
         self.allocator = Allocator(service_range)
-        self._strategies = strategies(lambda: store.list(KINDS["Service"].resource), self.allocator)
+        self._strategies = strategies(lambda: store.list(KINDS["Service"].resource), self.allocator, clock.timestamp)
+        self._admission = Admission(store)
 
     # ---- reading ------------------------------------------------------------------------------------------------
 
@@ -100,15 +103,17 @@ class Verbs:
         if "status" in kind.subresources and kind.kind != "Node":
             obj["status"] = {}
         apply_defaults(obj, kind.definition)
+        self._admission.change(kind, obj)
         for attempt in range(NAME_TRIES):
             if generate:
                 meta["name"] = generate[:58] + random_suffix()
             if attempt == 0:
                 causes = self._strategy(kind).create(obj)
                 self._refuse(kind, obj, causes + validate(obj))
+                self._admission.check(kind, obj)
             try:
-                return self._store(
-                    kind, lambda: self.store.create(kind.resource, self._key(kind, obj), obj), obj, dry_run
+                return self._written(
+                    kind, lambda: self.store.create(kind.resource, self._key(kind, obj), obj), obj, None, dry_run
                 )
             except Exists:
                 if not generate:
@@ -136,16 +141,19 @@ class Verbs:
         self._check_identity(kind, old, obj["metadata"])
         obj = self._merged(kind, old, obj, subresource)
         apply_defaults(obj, kind.definition)
-        causes = [] if subresource else self._strategy(kind).update(obj, old)
+        causes = self._prepared(kind, obj, old, subresource)
         if kind.generation and not subresource and _wish(obj) != _wish(old):
             obj["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
         if obj == old:
             return old
-        self._refuse(kind, obj, causes + validate(obj, old))
+        self._refuse(kind, obj, [*causes, *validate(obj, old)])
         key = Key(namespace, name)
         if is_terminating(obj) and self._may_go(obj):
             return self._store(kind, lambda: self.store.delete(kind.resource, key), obj, dry_run)
-        return self._store(kind, lambda: self.store.update(kind.resource, key, obj), obj, dry_run)
+        if subresource:
+            return self._store(kind, lambda: self.store.update(kind.resource, key, obj), obj, dry_run)
+        self._admission.check(kind, obj, old)
+        return self._written(kind, lambda: self.store.update(kind.resource, key, obj), obj, old, dry_run)
 
     def delete(
         self, kind: Kind, name: str, namespace: str = "", options: DeleteOptions | None = None
@@ -225,16 +233,27 @@ class Verbs:
     def _strategy(self, kind: Kind) -> Strategy:
         return self._strategies.get(kind.kind) or Strategy()
 
+    def _prepared(self, kind: Kind, obj: Obj, old: Obj, subresource: str) -> Sequence[Cause]:
+        """The kind's strategy has its say in a change of the object or of its status."""
+        if not subresource:
+            return self._strategy(kind).update(obj, old)
+        if subresource == "status":
+            self._strategy(kind).update_status(obj, old)
+        return []
+
+    def _written(self, kind: Kind, write: Callable[[], Obj], obj: Obj, old: Obj | None, dry_run: bool) -> Obj:
+        """The object, stored and counted against the quotas of its namespace."""
+        stored = self._store(kind, write, obj, dry_run)
+        if not dry_run:
+            self._admission.charge(kind, stored, old)
+        return stored
+
     def _key(self, kind: Kind, obj: Obj) -> Key:
         return Key(obj["metadata"]["namespace"] if kind.namespaced else "", obj["metadata"]["name"])
 
     def _address(self, kind: Kind, obj: Obj, namespace: str, name: str = "") -> Obj:
         """Make the object agree with where it was sent, or say why it cannot."""
-        if obj.get("kind", kind.kind) != kind.kind or obj.get("apiVersion", kind.api_version) != kind.api_version:
-            raise BadRequest(
-                f"the API version in the data ({obj.get('apiVersion')}, Kind={obj.get('kind')}) does not match "
-                f"the expected API version ({kind.api_version}, Kind={kind.kind})"
-            )
+        expect_type(kind, obj)
         obj |= {"apiVersion": kind.api_version, "kind": kind.kind}
         meta = obj.get("metadata")
         if meta is None:
@@ -310,6 +329,15 @@ class Verbs:
             raise Conflict.of(kind.group, kind.plural, name) from None
         except Full as error:
             raise ApiError(str(error)) from error
+
+
+def expect_type(kind: Kind, obj: Obj) -> None:
+    """Raises BadRequest for an object that says it is something else."""
+    if obj.get("kind", kind.kind) != kind.kind or obj.get("apiVersion", kind.api_version) != kind.api_version:
+        raise BadRequest(
+            f"the API version in the data ({obj.get('apiVersion')}, Kind={obj.get('kind')}) does not match "
+            f"the expected API version ({kind.api_version}, Kind={kind.kind})"
+        )
 
 
 def allowed(kind: Kind, verb: str) -> None:

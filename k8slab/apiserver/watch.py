@@ -33,6 +33,7 @@ class WatchRequest:
     timeout: float | None = None  # seconds
     bookmarks: bool = False
     mark_initial_end: bool = False
+    table: bool = False
 
 
 def expired(revision: int, oldest: int) -> Gone:
@@ -57,25 +58,24 @@ def seen(request: WatchRequest, event: Event) -> str | None:
 async def lines(
     store: Store, clock: Clock, request: WatchRequest, form: Callable[[Obj], Obj] | None
 ) -> AsyncIterator[bytes]:
-    """The stream. `form` turns an object into what is sent (a Table); None sends it as it is, encoded once for all."""
+    """The stream. `form` makes what is sent of an object (a Table row, another version of it); None sends the object
+    as it is, encoded once for all."""
     since = store.revision if request.since is None else request.since
     try:
-        watch = store.watch(request.kind.resource, since)
+        watch = store.watch(request.kind.stored.resource, since)
     except Compacted:
         yield error_line(expired(since, store.compacted))
         return
     try:
         if request.since is None:
-            for obj in store.list(request.kind.resource, request.namespace):
+            for obj in store.list(request.kind.stored.resource, request.namespace):
                 if request.selection.matches(obj):
                     yield _line("ADDED", encode(form(obj) if form else obj))
             if request.mark_initial_end:
-                yield _line(
-                    "BOOKMARK", encode(_bookmark(request.kind, store.revision, {INITIAL_EVENTS_END: "true"}, form))
-                )
+                yield _line("BOOKMARK", encode(_bookmark(request, store.revision, {INITIAL_EVENTS_END: "true"})))
         async for event in _until(watch.__anext__, store, clock, request):
             if event is None:
-                yield _line("BOOKMARK", encode(_bookmark(request.kind, store.revision, {}, form)))
+                yield _line("BOOKMARK", encode(_bookmark(request, store.revision, {})))
             elif type_ := seen(request, event):
                 yield _line(type_, encode(form(event.after)) if form else event.raw)
     except Compacted:
@@ -109,14 +109,14 @@ async def _until(
             pending.cancel()
 
 
-def _bookmark(kind: Kind, revision: int, annotations: dict[str, str], form: Callable[[Obj], Obj] | None) -> Obj:
+def _bookmark(request: WatchRequest, revision: int, annotations: dict[str, str]) -> Obj:
     meta: Obj = {"resourceVersion": str(revision), "creationTimestamp": None}
     if annotations:
         meta["annotations"] = annotations
-    obj: Obj = {"kind": kind.kind, "apiVersion": kind.api_version, "metadata": meta}
-    if form is None:
-        return obj
-    return {"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": meta, "columnDefinitions": None, "rows": []}
+    if request.table:
+        kind = {"kind": "Table", "apiVersion": "meta.k8s.io/v1"}
+        return {**kind, "metadata": meta, "columnDefinitions": None, "rows": []}
+    return {"kind": request.kind.kind, "apiVersion": request.kind.api_version, "metadata": meta}
 
 
 def error_line(error: Gone) -> bytes:

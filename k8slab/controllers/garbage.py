@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Literal, NamedTuple
 
+from k8slab.api.kinds import KINDS
 from k8slab.api.objects import Key, Obj, is_terminating, key_of
 from k8slab.client.base import Client
 from k8slab.clock import Clock
@@ -120,6 +121,8 @@ class GarbageCollector(Controller[Item]):
 
     def _owner(self, ref: Obj, dependent: Obj) -> Obj | None:
         """The object a reference means: in the dependent's namespace, or in none."""
+        if not self._knows(ref):
+            return None
         informer = self.client.informer(ref["kind"])
         for namespace in (dependent["metadata"].get("namespace", ""), ""):
             owner = informer.get(ref["name"], namespace)
@@ -127,9 +130,15 @@ class GarbageCollector(Controller[Item]):
                 return owner
         return None
 
+    def _knows(self, ref: Obj) -> bool:
+        """Whether it is of a kind of ours, and not just called like one."""
+        kind = KINDS.get(ref["kind"])
+        group = str(ref.get("apiVersion", "")).rpartition("/")[0]
+        return ref["kind"] in self.kinds and kind is not None and kind.group == group
+
     def _state(self, ref: Obj, dependent: Obj) -> State:
         """Whether this owner is there, is gone, or waits for its dependents to go; of an unknown kind, it is there."""
-        if ref["kind"] not in self.kinds:
+        if not self._knows(ref):
             return "solid"
         owner = self._owner(ref, dependent)
         if owner is None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from k8slab.apiserver.cells import human_duration, limited
 from k8slab.apiserver.pod_columns import pod_ready, pod_restarts, pod_status
-from k8slab.apiserver.table import COLUMNS, human_duration, limited, table
+from k8slab.apiserver.table import COLUMNS, table
 
 
 @pytest.mark.parametrize(

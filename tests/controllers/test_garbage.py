@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from k8slab.api.kinds import KINDS
 from k8slab.api.objects import Obj
 from k8slab.controllers.garbage import GarbageCollector
 from tests.controllers.world import Cluster, names
@@ -12,12 +13,13 @@ def thing(kind: str, name: str, *owners: Obj, block: bool = True, namespace: str
     if owners:
         meta["ownerReferences"] = [
             {
-                "apiVersion": "v1", "kind": o["kind"], "name": o["metadata"]["name"], "uid": o["metadata"]["uid"],
+                "apiVersion": o["apiVersion"], "kind": o["kind"], "name": o["metadata"]["name"], "uid": o["metadata"]["uid"],
                 "controller": o is owners[0], "blockOwnerDeletion": block,
             }
             for o in owners
         ]  # fmt: skip
-    return {"apiVersion": "v1", "kind": kind, "metadata": meta, "spec": {}}
+    version = KINDS[kind].api_version if kind in KINDS else "example.com/v1"
+    return {"apiVersion": version, "kind": kind, "metadata": meta, "spec": {}}
 
 
 async def start(cluster: Cluster) -> None:
@@ -135,3 +137,15 @@ async def test_a_circle_does_not_block(cluster: Cluster) -> None:
     cluster.client.delete("Pod", "a", "default", propagation="Foreground")
     await cluster.settle()
     assert cluster.all("Pod") == []
+
+
+async def test_owners_of_kinds_that_are_not_ours_are_taken_to_be_there(cluster: Cluster) -> None:
+    await start(cluster)
+    stranger = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "w", "uid": "u"}}
+    namesake = {"apiVersion": "example.com/v1", "kind": "Deployment", "metadata": {"name": "w", "uid": "v"}}
+    cluster.client.create(thing("Pod", "one", stranger))
+    cluster.client.create(thing("Pod", "two", namesake))
+    await cluster.settle()
+    cluster.client.delete("Pod", "one", "default", grace=0)
+    await cluster.settle()
+    assert names(cluster.all("Pod")) == ["two"]
