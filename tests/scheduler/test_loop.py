@@ -151,10 +151,11 @@ async def test_a_service_spreads_pods_that_nobody_owns() -> None:
 
 async def test_explains_its_last_decisions() -> None:
     async with scheduling(*THREE, pod("p", requests={"cpu": "1"})) as world:
-        decision = world.scheduler.explain("default", "p")
-        assert decision
-        assert decision.node == "node-1"
-        assert set(decision.scores) == {"node-1", "node-2", "node-3"}
+        why = world.scheduler.explain("default", "p")
+        assert why
+        assert (why["node"], [each["verdict"] for each in why["nodes"]]) == ("node-1", ["fits"] * 3)
+        scores = {"NodeResourcesFit": 86, "NodeResourcesBalancedAllocation": 87}
+        assert why["nodes"][0] == {"name": "node-1", "verdict": "fits", "scores": scores, "total": 173}
         assert world.scheduler.explain("default", "unknown") is None
 
 

@@ -63,11 +63,14 @@ def info(**what: Any) -> PodInfo:
     return PodInfo(pod(**what))
 
 
+KINDS = ("Pod", "Node", "Service", "EndpointSlice", "Namespace", "PodDisruptionBudget")
+
+
 class FakeClient:
     """As much of a `Client` as a scheduler needs; every write is heard at once."""
 
     def __init__(self, *objects: Obj) -> None:
-        self.informers = {kind: LiveInformer(kind) for kind in ("Pod", "Node", "Service", "EndpointSlice")}
+        self.informers = {kind: LiveInformer(kind) for kind in KINDS}
         self.bound: list[tuple[str, str]] = []
         for obj in objects:
             self.create(obj)
