@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from k8slab.api.errors import Cause
-from k8slab.api.objects import Obj
+from k8slab.api.objects import Obj, labels_of
 from k8slab.api.quantities import parse
 from k8slab.apiserver.allocator import Allocator
 from k8slab.apiserver.strategy_base import Strategy
+from k8slab.apiserver.strategy_pods import first_conditions, merge_label_keys
 from k8slab.apiserver.strategy_workloads import (
     DaemonSetStrategy,
     JobStrategy,
@@ -30,7 +31,8 @@ class PodStrategy(Strategy):
 
     def create(self, obj: Obj) -> list[Cause]:
         spec = obj["spec"]
-        obj["status"] = {"phase": "Pending", "qosClass": qos_class(spec)}
+        obj["status"] = {"phase": "Pending", "qosClass": qos_class(spec), **first_conditions(spec)}
+        merge_label_keys(spec, labels_of(obj))
         self._tolerate(spec)
         return []
 

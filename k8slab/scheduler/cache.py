@@ -69,7 +69,7 @@ class Cache:
 
     def set_node(self, name: str, node: Obj | None) -> frozenset[str]:
         """A node came, changed or (None) went. Says what changed for waiting pods: `labels`, `taints`, … or `added`."""
-        info = self.infos.setdefault(name, NodeInfo(name))
+        info = self._info(name)
         came, zone = info.node is None and node is not None, info.zone
         if came or node is None:
             self._nodes = None
@@ -89,7 +89,7 @@ class Cache:
 
     def set_pod(self, uid: str, before: str, pod: Obj | None) -> frozenset[str]:
         """A pod is now this (None: takes nothing any more) and was on the node `before`. Says what that may mean to
-        waiting pods: `freed` if room was made, `pods` if somebody came or looks different now."""
+        waiting pods: `freed` if room was made, `pods` if somebody came or is seen differently now."""
         after = pod["spec"].get("nodeName", "") if pod else ""
         old = self.infos[before].pods.get(uid) if before in self.infos else None
         new = Usage.of(pod) if pod and after else None
@@ -100,7 +100,8 @@ class Cache:
             self._free(before)
         if new:
             self.put_on(after, uid, new)
-        return frozenset((["freed"] if old else []) + (["pods"] if new else []))
+        stays = old and new and before == after and (old.requests, old.ports) == (new.requests, new.ports)
+        return frozenset((["freed"] if old and not stays else []) + (["pods"] if new else []))
 
     def nominate(self, pod: PodInfo) -> None:
         """Room is being made for a pod on a node; it counts there for others of no higher priority."""
@@ -119,7 +120,7 @@ class Cache:
 
     def put_on(self, name: str, uid: str, usage: Usage) -> None:
         """Count a pod on a node."""
-        info = self.infos.setdefault(name, NodeInfo(name))
+        info = self._info(name)
         members = self.groups.setdefault(usage.group.namespace, {}).setdefault(usage.group, Members(usage))
         usage = members.sample if members.sample == usage else usage
         info.pods[uid] = usage
@@ -205,6 +206,11 @@ class Cache:
             for zone, number in members.zones.items() if members else ():
                 total[zone] = total.get(zone, 0) + number
         return total
+
+    def _info(self, name: str) -> NodeInfo:
+        if name not in self.infos:
+            self.infos[name] = NodeInfo(name)
+        return self.infos[name]
 
     def _labels_of(self, name: str) -> Mapping[str, str]:
         info = self.infos.get(name)
