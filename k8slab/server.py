@@ -33,20 +33,24 @@ from k8slab.apiserver.serve import HttpServer, listen
 from k8slab.apiserver.verbs import Verbs
 from k8slab.client.events import Recorder
 from k8slab.client.local import LocalClient
-from k8slab.clock import Clock
+from k8slab.clock import Clock, to_timestamp
 from k8slab.controllers.deployment import DeploymentController
 from k8slab.controllers.disruption import DisruptionController, StaleDisruptionController
 from k8slab.controllers.endpoints import EndpointsController, EndpointSliceController
+from k8slab.controllers.ephemeral import EphemeralVolumeController
 from k8slab.controllers.garbage import GarbageCollector
 from k8slab.controllers.namespace import NamespaceController
 from k8slab.controllers.nodelifecycle import NodeLifecycleController, TaintEvictionController
+from k8slab.controllers.persistentvolume import PersistentVolumeController
 from k8slab.controllers.podautoscaler import HorizontalPodAutoscalerController
 from k8slab.controllers.podgc import PodGarbageCollector
 from k8slab.controllers.protection import ClaimProtectionController, VolumeProtectionController
+from k8slab.controllers.provisioner import LocalProvisioner
 from k8slab.controllers.quota import ResourceQuotaController
 from k8slab.controllers.replicaset import ReplicaSetController
 from k8slab.controllers.rootca import RootCAController
 from k8slab.controllers.serviceaccounts import ServiceAccountController
+from k8slab.kubelet.disks import remove_volume
 from k8slab.kubelet.kubelets import Kubelets
 from k8slab.kubelet.meter import Meter
 from k8slab.kubelet.node import NodeConfig
@@ -68,6 +72,8 @@ CONTROLLERS = (
     PodGarbageCollector,
     DisruptionController,
     StaleDisruptionController,
+    PersistentVolumeController,
+    EphemeralVolumeController,
     ResourceQuotaController,
     ServiceAccountController,
     ClaimProtectionController,
@@ -84,6 +90,7 @@ class LabServer:
 
     def __init__(self, settings: Settings, folder: StateFolder) -> None:
         self.settings, self.folder = replace(settings, runtime=_resolved(settings.runtime)), folder
+        self.disks = folder.path / "disks"
         self.clock = Clock(settings.speed)
         self.ended = asyncio.Event()
         self.down = False  # whether the lab goes when the server does
@@ -106,7 +113,9 @@ class LabServer:
         write_private(self.folder.kubeconfig, pki.kubeconfig(self.settings.context, self.port, made))
         self._open_store()
         await self._start_parts()
-        api = app.build(self.verbs, made.token, self, [*private.routes(self)], metrics.Objects(self.meter))
+        api = app.build(
+            self.verbs, made.token, self, [*private.routes(self)], metrics.Objects(self.meter, to_timestamp)
+        )
         self.http = HttpServer(api, listener, made.certificate, made.key, self.clock)
         await self.http.start()
         self._undo.push_async_callback(self.http.stop)
@@ -180,6 +189,7 @@ class LabServer:
             *(make(self.client, self.clock) for make in CONTROLLERS),
             GarbageCollector(self.client, self.clock, kinds),
             NamespaceController(self.client, self.clock, names),
+            LocalProvisioner(self.client, self.clock, partial(remove_volume, self.disks)),
             HorizontalPodAutoscalerController(self.client, self.clock, self.meter.pods),
             RootCAController(self.client, self.clock, self.credentials.ca.decode()),
         ):
@@ -187,8 +197,9 @@ class LabServer:
         self._run("scheduler", Scheduler(self.client, self.clock, self._recorder("default-scheduler")).run())
         self._run("kubeproxy", Proxy(self.client, self.clock, self._recorder("kube-proxy")).run())
         self.kubelets = Kubelets(
-            self.client, self.runtime, self.clock, partial(self._recorder, "kubelet"), self.folder.runtime / "volumes"
-        )
+            self.client, self.runtime, self.clock, partial(self._recorder, "kubelet"),
+            self.folder.runtime / "volumes", self.disks,
+        )  # fmt: skip
         self._undo.push_async_callback(self.kubelets.stop)
         await self.kubelets.start(self._nodes())
 
@@ -239,6 +250,7 @@ class LabServer:
         clock = Clock()
         while self.runtime.pods():  # the kubelets end them
             await clock.sleep(0.005)
+        await asyncio.to_thread(shutil.rmtree, self.disks, ignore_errors=True)
 
     async def shutdown(self) -> None:
         self.down = True

@@ -17,6 +17,7 @@ from k8slab.api.errors import Cause
 from k8slab.api.objects import Obj
 
 Check = Callable[[Any, str], Iterable[Cause]]
+Creation = Callable[[Obj], Iterable[Cause]]  # what is asked of a new object alone
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,13 @@ class Required:
     detail: str = ""
 
 
+class Closed:
+    """The field's parts are nobody's business here: Kubernetes does not look at them either."""
+
+
 REQUIRED = Required()
-Row = tuple[Required | Check, ...]
+CLOSED = Closed()
+Row = tuple[Required | Closed | Check, ...]
 Table = Mapping[str, Mapping[str, Row]]  # definition -> field ("": all of it) -> what holds; causes come in this order
 
 MAX_INT32 = 2**31 - 1
@@ -115,6 +121,21 @@ def count_or_percent(value: Any, path: str) -> Iterable[Cause]:
     if isinstance(value, int):
         return not_negative(value, path)
     return () if re.fullmatch("[0-9]+%", value) else (invalid(path, value, _PERCENT),)
+
+
+def not_over_all(value: Any, path: str) -> Iterable[Cause]:
+    """A percentage of at most 100."""
+    if isinstance(value, str) and re.fullmatch("[0-9]+%", value) and int(value[:-1]) > 100:
+        yield invalid(path, value, "must not be greater than 100%")
+
+
+def each(check: Check) -> Check:
+    """A check of every item of a list."""
+
+    def check_each(items: Any, path: str) -> Iterable[Cause]:
+        return [cause for index, item in enumerate(items) for cause in check(item, f"{path}[{index}]")]
+
+    return check_each
 
 
 def label_map(value: Any, path: str) -> Iterable[Cause]:

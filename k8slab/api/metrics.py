@@ -6,12 +6,11 @@ autoscaler (`controllers/metric_sources.py`) counts with them. `server.py` intro
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from k8slab.api.objects import Obj
-from k8slab.clock import to_timestamp
 
 API_VERSION = "metrics.k8s.io/v1beta1"
 
@@ -66,22 +65,33 @@ class Metrics(Protocol):
 
 
 class Objects:
-    """The same as objects of the API."""
+    """The same as objects of the API, by namespace and name. `stamp` writes a time as the API does."""
 
-    def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
+    def __init__(self, metrics: Metrics, stamp: Callable[[float], str]) -> None:
+        self._metrics, self._stamp = metrics, stamp
 
     def pods(self, namespace: str) -> Iterator[Obj]:
         """A PodMetrics for each."""
-        for used in self._metrics.pods(namespace):
+        for used in sorted(self._metrics.pods(namespace), key=lambda used: (used.namespace, used.name)):
             containers = [{"name": c.name, "usage": resources(c.cpu, c.memory)} for c in used.containers]
             meta = {"name": used.name, "namespace": used.namespace}
-            yield _object("PodMetrics", used, meta) | {"containers": containers}
+            yield self._object("PodMetrics", used, meta) | {"containers": containers}
 
     def nodes(self) -> Iterator[Obj]:
         """A NodeMetrics for each."""
-        for used in self._metrics.nodes():
-            yield _object("NodeMetrics", used, {"name": used.name}) | {"usage": resources(used.cpu, used.memory)}
+        for used in sorted(self._metrics.nodes(), key=lambda used: used.name):
+            yield self._object("NodeMetrics", used, {"name": used.name}) | {"usage": resources(used.cpu, used.memory)}
+
+    def _object(self, kind: str, used: PodUsage | NodeUsage, meta: Obj) -> Obj:
+        labels = {"labels": dict(used.labels)} if used.labels else {}
+        now = self._stamp(used.time)
+        return {
+            "kind": kind,
+            "apiVersion": API_VERSION,
+            "metadata": {**meta, **labels, "creationTimestamp": now},
+            "timestamp": now,
+            "window": f"{used.window:.3f}".rstrip("0").rstrip(".") + "s",
+        }
 
 
 def resources(cpu: float, memory: int) -> dict[str, str]:
@@ -93,15 +103,3 @@ def resources(cpu: float, memory: int) -> dict[str, str]:
 def nanocores(cpu: float) -> int:
     """Whole billionths of a core."""
     return round(cpu * 10**9)
-
-
-def _object(kind: str, used: PodUsage | NodeUsage, meta: Obj) -> Obj:
-    now = to_timestamp(used.time)
-    labels = {"labels": dict(used.labels)} if used.labels else {}
-    return {
-        "kind": kind,
-        "apiVersion": API_VERSION,
-        "metadata": {**meta, **labels, "creationTimestamp": now},
-        "timestamp": now,
-        "window": f"{used.window:.3f}".rstrip("0").rstrip(".") + "s",
-    }

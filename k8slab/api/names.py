@@ -117,6 +117,37 @@ def qualified_name(text: str) -> list[str]:
 
 label_key = qualified_name
 
+_wildcard = _rule(
+    253,
+    rf"\*\.{_SUBDOMAIN}",
+    "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist of lower"
+    " case alphanumeric characters, '-' or '.' and end with an alphanumeric character",
+    "*.example.com",
+)
+
+
+def host(text: str) -> list[str]:
+    """A host of an Ingress: a DNS name, perhaps with a star for its first label."""
+    return _wildcard(text) if "*" in text else dns_subdomain(text)
+
+
+def path_segment(text: str) -> list[str]:
+    """A name that is a part of a path."""
+    if text in (".", ".."):
+        return [f"may not be '{text}'"]
+    return [f"may not contain '{character}'" for character in "/%" if character in text]
+
+
+def domain_prefixed(text: str) -> list[str]:
+    """A path with a domain before it: `example.com/ingress-controller`."""
+    domain, slash, path = text.partition("/")
+    if not slash or not domain or not path:
+        return ['must be a domain-prefixed path (such as "acme.io/foo")']
+    found = dns_subdomain(domain)
+    if not re.fullmatch("[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+", path):
+        found.append(_explain("Invalid path", "[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+"))
+    return found
+
 
 def config_key(text: str) -> list[str]:
     """A key of a ConfigMap or a Secret: it becomes a file's name."""

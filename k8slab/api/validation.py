@@ -11,16 +11,32 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any, NamedTuple
 
-from k8slab.api import names, schema, validation_cluster, validation_pods, validation_services, validation_workloads
+from k8slab.api import (
+    names,
+    schema,
+    validation_autoscaling,
+    validation_cluster,
+    validation_jobs,
+    validation_network,
+    validation_pods,
+    validation_quota,
+    validation_services,
+    validation_storage,
+    validation_workloads,
+)
 from k8slab.api.causes import IMMUTABLE, forbidden, invalid, required
-from k8slab.api.checks import Check, Required, Table, annotation_map, label_map, named, requirement
+from k8slab.api.checks import Check, Closed, Creation, Required, Table, annotation_map, label_map, named, requirement
 from k8slab.api.errors import Cause
 from k8slab.api.kinds import Kind, kind_of
 from k8slab.api.objects import Obj
 
 Update = Callable[[Obj, Obj], Iterable[Cause]]
 
-NAMES: dict[str, names.Rule] = {"Namespace": names.dns_label, "Service": names.dns_1035_label}
+NAMES: dict[str, names.Rule] = {
+    "Namespace": names.dns_label,
+    "Service": names.dns_1035_label,
+    "StatefulSet": names.dns_label,
+}
 STANDARD_FINALIZERS = ("kubernetes", "orphan", "foregroundDeletion")
 FIXED = ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
 
@@ -72,15 +88,25 @@ TABLE: dict[str, Any] = {
     **_OBJECT_META,
     **validation_pods.TABLE,
     **validation_workloads.TABLE,
+    **validation_jobs.TABLE,
+    **validation_autoscaling.TABLE,
     **validation_services.TABLE,
+    **validation_network.TABLE,
+    **validation_storage.TABLE,
+    **validation_quota.TABLE,
     **validation_cluster.TABLE,
 }
 UPDATES: dict[str, Update] = {
     **validation_pods.UPDATES,
     **validation_workloads.UPDATES,
+    **validation_jobs.UPDATES,
     **validation_services.UPDATES,
+    **validation_network.UPDATES,
+    **validation_storage.UPDATES,
+    **validation_quota.UPDATES,
     **validation_cluster.UPDATES,
 }
+CREATES: dict[str, Creation] = {**validation_jobs.CREATES, **validation_network.CREATES, **validation_quota.CREATES}
 
 
 def validate(obj: Obj, old: Obj | None = None) -> list[Cause]:
@@ -99,9 +125,11 @@ def validate(obj: Obj, old: Obj | None = None) -> list[Cause]:
     for name, step in [*plan.rows.items(), *plan.below.items()]:
         if name != "status" and name not in same:
             step.check(obj, "", found)
-    update = UPDATES.get(_short(kind.definition))
-    if old is not None and update is not None:
-        found.extend(update(obj, old))
+    short = _short(kind.definition)
+    if old is not None and short in UPDATES:
+        found.extend(UPDATES[short](obj, old))
+    elif old is None and short in CREATES:
+        found.extend(CREATES[short](obj))
     return found
 
 
@@ -143,11 +171,13 @@ class _Step:
 
     __slots__ = ("checks", "holds", "name", "needed", "type")
 
-    def __init__(self, name: str, row: Iterable[Required | Check], field: schema.Field | None) -> None:
+    def __init__(self, name: str, row: Iterable[Required | Closed | Check], field: schema.Field | None) -> None:
+        row = tuple(row)
         self.name = name
         self.needed = next((entry.detail for entry in row if isinstance(entry, Required)), None)
-        self.checks = tuple(entry for entry in row if not isinstance(entry, Required))
-        self.type = field.type if field is not None and "." in field.type else ""
+        self.checks = tuple(entry for entry in row if not isinstance(entry, (Required, Closed)))
+        closed = any(isinstance(entry, Closed) for entry in row)
+        self.type = field.type if field is not None and "." in field.type and not closed else ""
         self.holds = field.holds if field is not None else "one"
 
     def check(self, value: Obj, path: str, found: list[Cause]) -> None:

@@ -1,4 +1,4 @@
-"""The rules for nodes, configuration, leases and events.
+"""The rules for nodes, ConfigMaps and Secrets, leases and events.
 
 Tables for `validation.py`. Source: pkg/apis/core/validation/validation.go and events.go, pkg/apis/coordination.
 """
@@ -81,6 +81,26 @@ def _secret_kept(new: Obj, old: Obj) -> Iterable[Cause]:
     yield from _frozen(new, old)
 
 
+SECRETS = {  # what a Secret's type promises: the keys it has, or how many of them it needs
+    "kubernetes.io/basic-auth": (("username", "password"), 1),
+    "kubernetes.io/dockercfg": ((".dockercfg",), 1),
+    "kubernetes.io/dockerconfigjson": ((".dockerconfigjson",), 1),
+    "kubernetes.io/ssh-auth": (("ssh-privatekey",), 1),
+    "kubernetes.io/tls": (("tls.crt", "tls.key"), 2),
+}
+ACCOUNT = "kubernetes.io/service-account.name"
+
+
+def _promised(secret: Obj, path: str) -> Iterable[Cause]:
+    keys, needed = SECRETS.get(secret.get("type", ""), ((), 0))
+    missing = [key for key in keys if key not in (secret.get("data") or {})]
+    if len(keys) - len(missing) < needed:
+        yield from (required(f"data[{key}]") for key in missing)
+    named_account = (secret["metadata"].get("annotations") or {}).get(ACCOUNT)
+    if secret.get("type") == "kubernetes.io/service-account-token" and not named_account:
+        yield required(f"metadata.annotations[{ACCOUNT}]")
+
+
 def _event(event: Obj, path: str) -> Iterable[Cause]:
     """An event lies in the namespace of what it is about; new-style events say who saw what done."""
     namespace, about = event["metadata"].get("namespace", ""), (event.get("involvedObject") or {}).get("namespace", "")
@@ -100,7 +120,7 @@ TABLE: Table = {
     "core.v1.NodeSpec": {"taints": (_taints,)},
     "core.v1.Taint": {"": (_taint,)},
     "core.v1.ConfigMap": {"": (_data,)},
-    "core.v1.Secret": {"": (_data,)},
+    "core.v1.Secret": {"": (_data, _promised)},
     "core.v1.Event": {"": (_event,)},
     "coordination.v1.LeaseSpec": {"leaseDurationSeconds": (positive,), "leaseTransitions": (not_negative,)},
 }

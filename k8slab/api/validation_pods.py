@@ -129,7 +129,7 @@ def _only_images_changed(pod: Obj, old: Obj) -> Iterable[Cause]:
     yield from _gates_only_go(new.get("schedulingGates") or [], before.get("schedulingGates") or [])
     munged = _with_changes_allowed(new, before)
     if munged != before:
-        changes = "\n".join(_differences(before, munged, ""))
+        changes = "\n".join(differences(before, munged))
         yield forbidden("spec", f"pod updates may not change fields other than {CHANGEABLE}\n{changes}")
 
 
@@ -179,14 +179,14 @@ def _like(value: Obj, other: Obj, fields: Iterable[str]) -> Obj:
     return value
 
 
-def _differences(old: Any, new: Any, path: str) -> Iterable[str]:
+def differences(old: Any, new: Any, path: str = "") -> Iterable[str]:
     """Old and new of every field that differs, two lines each."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in sorted({*old, *new}):
-            yield from _differences(old.get(key), new.get(key), f"{path}.{key}" if path else key)
+            yield from differences(old.get(key), new.get(key), f"{path}.{key}" if path else key)
     elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         for index, (before, after) in enumerate(zip(old, new, strict=True)):
-            yield from _differences(before, after, f"{path}[{index}]")
+            yield from differences(before, after, f"{path}[{index}]")
     elif old != new:
         yield from (f"  {sign} {path}: {show(value)}" for sign, value in (("-", old), ("+", new)) if value is not None)
 

@@ -1,7 +1,7 @@
 """The rules for what makes pods from a template: selectors that fit, templates that may run for ever, how to roll.
 
-Tables for `validation.py`; what a template's pods must keep is in `validation_pods.py`. Source:
-pkg/apis/apps/validation/validation.go, pkg/apis/core/validation/validation.go.
+Tables for `validation.py`; what a template's pods must keep is in `validation_pods.py`, Jobs have rules of their own in
+`validation_jobs.py`. Source: pkg/apis/apps/validation/validation.go, pkg/apis/core/validation/validation.go.
 """
 
 from __future__ import annotations
@@ -10,9 +10,26 @@ from collections.abc import Callable, Iterable
 
 from k8slab.api import selectors
 from k8slab.api.causes import IMMUTABLE, forbidden, invalid, required, unsupported
-from k8slab.api.checks import REQUIRED, Check, Table, count_or_percent, not_negative
+from k8slab.api.checks import (
+    CLOSED,
+    REQUIRED,
+    Check,
+    Required,
+    Table,
+    annotation_map,
+    count_or_percent,
+    label_map,
+    not_negative,
+    not_over_all,
+    one_of,
+)
 from k8slab.api.errors import Cause
 from k8slab.api.objects import Obj
+
+CHANGEABLE = (  # of a StatefulSet's spec
+    "replicas", "ordinals", "template", "updateStrategy", "revisionHistoryLimit",
+    "persistentVolumeClaimRetentionPolicy", "minReadySeconds",
+)  # fmt: skip
 
 
 def _not_empty(kind: str) -> Check:
@@ -33,12 +50,15 @@ def _selects_its_template(spec: Obj, path: str) -> Iterable[Cause]:
         yield invalid(f"{path}.template.metadata.labels", labels, "`selector` does not match template `labels`")
 
 
-def _runs_for_ever(template: Obj, path: str) -> Iterable[Cause]:
-    spec = template.get("spec") or {}
-    if (policy := spec.get("restartPolicy", "Always")) != "Always":
-        yield unsupported(f"{path}.spec.restartPolicy", policy, ["Always"])
-    if spec.get("activeDeadlineSeconds") is not None:
-        yield forbidden(f"{path}.spec.activeDeadlineSeconds", "activeDeadlineSeconds in ReplicaSet is not Supported")
+def _runs_for_ever(kind: str) -> Check:
+    def check(template: Obj, path: str) -> Iterable[Cause]:
+        spec = template.get("spec") or {}
+        if (policy := spec.get("restartPolicy", "Always")) != "Always":
+            yield unsupported(f"{path}.spec.restartPolicy", policy, ["Always"])
+        if spec.get("activeDeadlineSeconds") is not None:
+            yield forbidden(f"{path}.spec.activeDeadlineSeconds", f"activeDeadlineSeconds in {kind} is not Supported")
+
+    return check
 
 
 def _strategy(strategy: Obj, path: str) -> Iterable[Cause]:
@@ -76,6 +96,76 @@ def _deadline(spec: Obj, path: str) -> Iterable[Cause]:
         yield invalid(f"{path}.progressDeadlineSeconds", deadline, "must be greater than minReadySeconds")
 
 
+def _daemon_strategy(strategy: Obj, path: str) -> Iterable[Cause]:
+    type_ = strategy.get("type")
+    if type_ == "RollingUpdate":
+        if strategy.get("rollingUpdate") is None:
+            yield required(f"{path}.rollingUpdate")
+    elif type_ != "OnDelete":
+        yield unsupported(path, strategy, ["RollingUpdate", "OnDelete"])
+
+
+def _daemons_can_move(rolling: Obj, path: str) -> Iterable[Cause]:
+    """A node has one daemon: it goes before the new one comes, or after, not both."""
+    unavailable, surge = rolling.get("maxUnavailable", 0), rolling.get("maxSurge", 0)
+    if _number(unavailable) and _number(surge):
+        yield invalid(f"{path}.maxSurge", surge, "may not be set when maxUnavailable is non-zero")
+    elif not _number(unavailable) and not _number(surge):
+        yield required(f"{path}.maxUnavailable", "cannot be 0 when maxSurge is 0")
+
+
+def _stateful_strategy(strategy: Obj, path: str) -> Iterable[Cause]:
+    type_, rolling = strategy.get("type"), strategy.get("rollingUpdate")
+    if not type_:
+        yield required(path)
+    elif type_ == "OnDelete":
+        if rolling is not None:
+            yield invalid(f"{path}.rollingUpdate", rolling, "only allowed for updateStrategy 'RollingUpdate'")
+    elif type_ != "RollingUpdate":
+        yield invalid(path, strategy, "must be 'RollingUpdate' or 'OnDelete'")
+
+
+def _management(policy: str, path: str) -> Iterable[Cause]:
+    if policy not in ("OrderedReady", "Parallel"):
+        yield invalid(path, policy, "must be 'OrderedReady' or 'Parallel'")
+
+
+def _stateful_for_ever(template: Obj, path: str) -> Iterable[Cause]:
+    """What is asked of a StatefulSet's pods; the rest they hear when they are made, as in Kubernetes."""
+    spec = template.get("spec") or {}
+    if (policy := spec.get("restartPolicy", "")) != "Always":
+        yield unsupported(f"{path}.spec.restartPolicy", policy, ["Always"])
+    if spec.get("activeDeadlineSeconds") is not None:
+        detail = "activeDeadlineSeconds in StatefulSet is not Supported"
+        yield forbidden(f"{path}.spec.activeDeadlineSeconds", detail)
+    for field, check in (("labels", label_map), ("annotations", annotation_map)):
+        yield from check((template.get("metadata") or {}).get(field) or {}, f"{path}.{field}")
+
+
+def _stateful_kept(obj: Obj, old: Obj) -> Iterable[Cause]:
+    new, before = ({f: v for f, v in o["spec"].items() if f not in CHANGEABLE} for o in (obj, old))
+    if new != before:
+        fields = ", ".join(f"'{field}'" for field in CHANGEABLE[:-1])
+        detail = f"{fields} and '{CHANGEABLE[-1]}' are forbidden"
+        yield forbidden("spec", f"updates to statefulset spec for fields other than {detail}")
+
+
+def _plain_selector(spec: Obj, path: str) -> Iterable[Cause]:
+    """A ReplicationController selects by plain labels."""
+    selector, labels = spec.get("selector"), ((spec.get("template") or {}).get("metadata") or {}).get("labels") or {}
+    if not selector:
+        yield required(f"{path}.selector")
+    if spec.get("template") is None:
+        yield required(f"{path}.template")
+    elif selector and not selectors.from_labels(selector).matches(labels):
+        yield invalid(f"{path}.template.metadata.labels", labels, "`selector` does not match template `labels`")
+
+
+def _data_kept(obj: Obj, old: Obj) -> Iterable[Cause]:
+    if obj.get("data") != old.get("data"):
+        yield invalid("data", obj.get("data"), IMMUTABLE)
+
+
 def _selector_kept(obj: Obj, old: Obj) -> Iterable[Cause]:
     selector = obj["spec"].get("selector")
     if selector != old["spec"].get("selector"):
@@ -87,7 +177,7 @@ TABLE: Table = {
         "replicas": (not_negative,),
         "selector": (REQUIRED, _not_empty("deployment")),
         "": (_selects_its_template, _deadline),
-        "template": (_runs_for_ever,),
+        "template": (_runs_for_ever("ReplicaSet"),),
         "strategy": (_strategy,),
         "minReadySeconds": (not_negative,),
         "revisionHistoryLimit": (not_negative,),
@@ -103,10 +193,54 @@ TABLE: Table = {
         "minReadySeconds": (not_negative,),
         "selector": (REQUIRED, _not_empty("replicaset")),
         "": (_selects_its_template,),
-        "template": (_runs_for_ever,),
+        "template": (_runs_for_ever("ReplicaSet"),),
+    },
+    "apps.v1.DaemonSetSpec": {
+        "selector": (REQUIRED, _not_empty("daemonset")),
+        "": (_selects_its_template,),
+        "template": (_runs_for_ever("DaemonSet"),),
+        "minReadySeconds": (not_negative,),
+        "updateStrategy": (_daemon_strategy,),
+        "revisionHistoryLimit": (not_negative,),
+    },
+    "apps.v1.RollingUpdateDaemonSet": {
+        "maxUnavailable": (count_or_percent, not_over_all),
+        "maxSurge": (count_or_percent, not_over_all),
+        "": (_daemons_can_move,),
+    },
+    "apps.v1.StatefulSetSpec": {
+        "podManagementPolicy": (REQUIRED, _management),
+        "updateStrategy": (_stateful_strategy,),
+        "replicas": (not_negative,),
+        "minReadySeconds": (not_negative,),
+        "revisionHistoryLimit": (not_negative,),
+        "selector": (REQUIRED, _not_empty("statefulset")),
+        "": (_selects_its_template,),
+        "template": (CLOSED, _stateful_for_ever),
+        "volumeClaimTemplates": (CLOSED,),
+    },
+    "apps.v1.RollingUpdateStatefulSetStrategy": {
+        "partition": (not_negative,),
+        "maxUnavailable": (count_or_percent, not_over_all),
+    },
+    "apps.v1.StatefulSetOrdinals": {"start": (not_negative,)},
+    "apps.v1.StatefulSetPersistentVolumeClaimRetentionPolicy": {
+        "whenDeleted": (one_of("Retain", "Delete"),),
+        "whenScaled": (one_of("Retain", "Delete"),),
+    },
+    "apps.v1.ControllerRevision": {"data": (Required("data is mandatory"),), "revision": (not_negative,)},
+    "core.v1.ReplicationControllerSpec": {
+        "minReadySeconds": (not_negative,),
+        "selector": (label_map,),
+        "replicas": (not_negative,),
+        "": (_plain_selector,),
+        "template": (_runs_for_ever("ReplicationController"),),
     },
 }
 UPDATES: dict[str, Callable[[Obj, Obj], Iterable[Cause]]] = {
+    "apps.v1.ControllerRevision": _data_kept,
+    "apps.v1.DaemonSet": _selector_kept,
     "apps.v1.Deployment": _selector_kept,
     "apps.v1.ReplicaSet": _selector_kept,
+    "apps.v1.StatefulSet": _stateful_kept,
 }

@@ -48,6 +48,8 @@ class Admission:
             self._within_limits(kind, obj, limits.claim_faults)
         elif kind.kind == "PriorityClass":
             self._one_default(kind, obj)
+        elif kind.kind == "Pod" and old is None:
+            self._says_what_it_needs(kind, obj)
         if kind.namespaced:
             for budget, more in self._costs(kind, obj, old):
                 self._afford(kind, obj, budget, more)
@@ -140,11 +142,15 @@ class Admission:
             if limited and quota.applies(budget, kind, obj):
                 yield budget, limited
 
+    def _says_what_it_needs(self, kind: Kind, pod: Obj) -> None:
+        """Where a quota limits CPU or memory, every container has to say how much of it."""
+        for budget in self._list("ResourceQuota", pod["metadata"]["namespace"]):
+            if quota.applies(budget, kind, pod) and (missing := quota.unasked(budget, pod)):
+                said = "; ".join(f"{resource} for: {','.join(names)}" for resource, names in sorted(missing.items()))
+                raise _forbidden(kind, pod, f"failed quota: {budget['metadata']['name']}: must specify {said}")
+
     def _afford(self, kind: Kind, obj: Obj, budget: Obj, more: Mapping[str, str]) -> None:
         name, hard = budget["metadata"]["name"], budget["spec"]["hard"]
-        if kind.kind == "Pod" and (missing := quota.unasked(budget, obj)):
-            said = "; ".join(f"{resource} for: {','.join(names)}" for resource, names in sorted(missing.items()))
-            raise _forbidden(kind, obj, f"failed quota: {name}: must specify {said}")
         used = self._used(budget, more)
         over = sorted(r for r in more if parse(used[r]) + parse(more[r]) > parse(hard[r]))
         if over:

@@ -10,11 +10,10 @@ from collections.abc import Callable
 
 from k8slab.api.errors import Cause
 from k8slab.api.objects import Obj
+from k8slab.api.validation_jobs import CONTROLLER_UID, JOB_NAME
 from k8slab.apiserver.strategy_base import Strategy
 
 TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
-JOB_NAME = ("batch.kubernetes.io/job-name", "job-name")
-CONTROLLER_UID = ("batch.kubernetes.io/controller-uid", "controller-uid")
 
 
 class JobStrategy(Strategy):

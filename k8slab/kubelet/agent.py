@@ -16,6 +16,7 @@ from k8slab.api.errors import AlreadyExists, ApiError, Conflict, NotFound
 from k8slab.api.objects import Obj, condition_is
 from k8slab.client.base import Client
 from k8slab.clock import Clock
+from k8slab.kubelet.disks import Disks
 from k8slab.kubelet.launch import Launcher, Place, Recorder
 from k8slab.kubelet.node import LEASES, RENEW, REPORT, NodeConfig, new_lease, new_node, node_status
 from k8slab.kubelet.workers import PodWorkers
@@ -33,7 +34,8 @@ NODE_EVENTS = (
 
 
 class Kubelet:
-    """A node. `folder` is where its pods' volumes are kept, None when the runtime's containers are only records."""
+    """A node. `folder` is where its pods' volumes are kept, `disks` where those are that outlive pods; both are None
+    when the runtime's containers are only records."""
 
     def __init__(
         self,
@@ -44,13 +46,14 @@ class Kubelet:
         recorder: Recorder,
         *,
         folder: Path | None = None,
+        disks: Path | None = None,
         images: Iterable[str] = (),
     ) -> None:
         self.config, self.on = config, False
         self._client, self._runtime, self._clock, self._recorder = client, runtime, clock, recorder
         place = Place(config.name, config.address, config.capacity)
         launcher = Launcher(client, runtime, clock, recorder, place, images)
-        self._pods = PodWorkers(client, runtime, clock, launcher, config.cidr, folder)
+        self._pods = PodWorkers(client, runtime, clock, launcher, config.cidr, folder, Disks(disks, config.name))
         self._boot = str(uuid.uuid4())
         self._lease: Obj | None = None
         self._reported = 0.0

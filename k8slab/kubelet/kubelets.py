@@ -35,9 +35,10 @@ class Kubelets:
         clock: Clock,
         recorder_for: Callable[[str], Recorder],
         folder: Path | None = None,
+        disks: Path | None = None,
     ) -> None:
         self._client, self._runtime, self._clock, self._recorder_for = client, runtime, clock, recorder_for
-        self._folder = folder if runtime.abilities.real else None
+        self._folder, self._disks = (folder, disks) if runtime.abilities.real else (None, None)
         self._nodes: dict[str, Kubelet] = {}
         self._pods: dict[str, str] = {}  # pod uid -> node, for what the runtime has to say
         self._images: list[str] = []
@@ -64,6 +65,7 @@ class Kubelets:
             config,
             self._recorder_for(config.name),
             folder=self._folder,
+            disks=self._disks,
             images=self._images,
         )
         phase = len(self._nodes) * GOLDEN % 1

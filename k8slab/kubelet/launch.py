@@ -63,7 +63,7 @@ class Launcher:
 
         def find(kind: str, name: str) -> Obj | None:
             try:
-                return self._client.get(kind, name, namespace)
+                return self._client.get(kind, name, "" if kind == "PersistentVolume" else namespace)
             except NotFound:
                 return None
 

@@ -1,7 +1,8 @@
-"""A pod's volumes as folders of this machine: emptyDir, configMap, secret, downwardAPI and what projects these.
+"""A pod's volumes as folders of this machine: emptyDir, configMap, secret, downwardAPI, what projects these; storage.
 
-`workers.py` prepares them before the first container starts; `launch.py` mounts them. A pod whose volume cannot be had
-waits, with an event that says why; it is never started without it.
+`workers.py` prepares them before the first container starts; `launch.py` mounts them. What outlives the pod (claims,
+hostPath) lies where `disks.py` says. A pod whose volume cannot be had waits, with an event that says why; it is never
+started without it.
 """
 
 from __future__ import annotations
@@ -11,15 +12,18 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from k8slab.api.objects import Obj
+from k8slab.api.objects import Obj, is_terminating
+from k8slab.api.volumes import LOCAL, claim_of, is_bound
+from k8slab.kubelet.disks import DiskError, Disks
 from k8slab.kubelet.environment import ConfigError, Facts, content, expand, field_value, lookup, resource_value
 from k8slab.runtime.base import Mount
 
-REFUSED = {
-    "hostPath": "hostPath is refused: it would open this machine's files to the container; use an emptyDir",
-    "persistentVolumeClaim": "this lab has no persistent volumes: use an emptyDir, which lives as long as the pod",
-    "serviceAccountToken": "containers never get the lab's token",
-}
+REFUSED = {"serviceAccountToken": "containers never get the lab's token"}
+STORAGE = ("hostPath", "persistentVolumeClaim", "ephemeral")  # what is there before the pod, or after it
+UNBOUND = (
+    "Unable to attach or mount volumes: unmounted volumes=[{0}], unattached volumes=[], "
+    "failed to process volumes=[{0}]: error processing PVC {1}: {2}"
+)
 
 Files = dict[str, tuple[bytes, int]]  # path below the volume -> content, mode
 
@@ -28,7 +32,7 @@ class MountError(Exception):
     """A volume cannot be had; the message is the FailedMount event's."""
 
 
-def prepare(facts: Facts, folder: Path | None) -> dict[str, Path]:
+def prepare(facts: Facts, folder: Path | None, disks: Disks) -> dict[str, Path]:
     """Make every volume of the pod below `folder` and say where each is; without one, only see that all can be had.
 
     Called again it writes what has changed meanwhile. Raises MountError.
@@ -37,11 +41,15 @@ def prepare(facts: Facts, folder: Path | None) -> dict[str, Path]:
     for volume in facts.pod["spec"].get("volumes") or []:
         name = volume["name"]
         try:
+            if any(kind in volume for kind in STORAGE):
+                if found := _storage(facts, volume, disks):
+                    made[name] = found
+                continue
             files = _files(facts, volume)
             if folder is not None:
                 made[name] = folder / "volumes" / name
                 _write(made[name], files)
-        except (ConfigError, OSError) as error:
+        except (ConfigError, DiskError, OSError) as error:
             raise MountError(f'MountVolume.SetUp failed for volume "{name}" : {error}') from error
     return made
 
@@ -53,7 +61,7 @@ def remove(folder: Path) -> None:
 
 def mounts(container: Obj, made: Mapping[str, Path], pod: Obj, env: Mapping[str, str]) -> list[Mount]:
     """Where a container sees which volume. Raises ConfigError for a subPath that leaves its volume."""
-    fixed = {v["name"] for v in pod["spec"].get("volumes") or [] if "emptyDir" not in v}
+    fixed = {v["name"] for v in pod["spec"].get("volumes") or [] if not _is_writable(v)}
     found = []
     for mount in container.get("volumeMounts") or []:
         root = made.get(mount["name"])
@@ -61,13 +69,58 @@ def mounts(container: Obj, made: Mapping[str, Path], pod: Obj, env: Mapping[str,
             continue
         below = mount.get("subPath") or expand(mount.get("subPathExpr", ""), env)
         source = root / below
-        if ".." in Path(below).parts or Path(below).is_absolute():
+        leads_out = not source.resolve().is_relative_to(root.resolve())  # a link that a container made, perhaps
+        if ".." in Path(below).parts or Path(below).is_absolute() or leads_out:
             raise ConfigError(f"volumeMounts: subPath {below!r} must stay inside the volume")
         if below and not source.exists():
             source.mkdir(parents=True)
         read_only = bool(mount.get("readOnly")) or mount["name"] in fixed
         found.append(Mount(str(source), mount["mountPath"], read_only))
     return found
+
+
+def _is_writable(volume: Obj) -> bool:
+    if claim := volume.get("persistentVolumeClaim"):
+        return not claim.get("readOnly")
+    return any(kind in volume for kind in ("emptyDir", "hostPath", "ephemeral"))
+
+
+# -------------------------------------------------------------------------------------------- storage
+
+
+def _storage(facts: Facts, volume: Obj, disks: Disks) -> Path | None:
+    """Where it lies; None when containers are only records. Raises ConfigError, DiskError, MountError."""
+    if host := volume.get("hostPath"):
+        return disks.host(host["path"], host.get("type") or "")
+    name, namespace = claim_of(facts.pod, volume), facts.pod["metadata"].get("namespace", "")
+    claim = facts.find("PersistentVolumeClaim", name)
+    if claim is None:
+        raise _unbound(
+            volume, namespace, name, f'failed to fetch PVC from API server: persistentvolumeclaims "{name}" not found'
+        )
+    if is_terminating(claim):
+        raise _unbound(volume, namespace, name, "PVC is being deleted")
+    bound = is_bound(claim) and (claim.get("status") or {}).get("phase") == "Bound"
+    persistent = facts.find("PersistentVolume", claim["spec"]["volumeName"]) if bound else None
+    if persistent is None:
+        raise _unbound(volume, namespace, name, "PVC is not bound")
+    return _persistent(persistent["spec"], disks)
+
+
+def _persistent(spec: Obj, disks: Disks) -> Path | None:
+    if (csi := spec.get("csi")) and csi["driver"] == LOCAL:
+        return disks.volume(csi["volumeHandle"])
+    for kind in ("hostPath", "local"):
+        if source := spec.get(kind):
+            return disks.host(source["path"], source.get("type") or "")
+    kinds = set(spec) - {"accessModes", "capacity", "claimRef", "nodeAffinity", "persistentVolumeReclaimPolicy"}
+    raise ConfigError(
+        f"this kubelet can mount csi volumes of {LOCAL}, hostPath and local ones, not {', '.join(sorted(kinds))}"
+    )
+
+
+def _unbound(volume: Obj, namespace: str, claim: str, why: str) -> MountError:
+    return MountError(UNBOUND.format(volume["name"], f"{namespace}/{claim}", why))
 
 
 # -------------------------------------------------------------------------------------------- content

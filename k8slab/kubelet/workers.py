@@ -17,6 +17,7 @@ from k8slab.api.objects import Obj, encode, is_terminating
 from k8slab.client.base import Client
 from k8slab.clock import Clock
 from k8slab.kubelet import volumes
+from k8slab.kubelet.disks import Disks
 from k8slab.kubelet.environment import hostname
 from k8slab.kubelet.launch import Launcher
 from k8slab.kubelet.plan import Plan, Stop, decide
@@ -33,10 +34,17 @@ class PodWorkers:
     """The pods of one node. `folder` is where their volumes are; None when containers are only records."""
 
     def __init__(
-        self, client: Client, runtime: Runtime, clock: Clock, launcher: Launcher, cidr: str, folder: Path | None
+        self,
+        client: Client,
+        runtime: Runtime,
+        clock: Clock,
+        launcher: Launcher,
+        cidr: str,
+        folder: Path | None,
+        disks: Disks,
     ) -> None:
         self._client, self._runtime, self._clock, self._launcher = client, runtime, clock, launcher
-        self._cidr, self._folder = cidr, folder
+        self._cidr, self._folder, self._disks = cidr, folder, disks
         self._probing = Probing(runtime, clock, launcher, self._wake)
         self._records: dict[str, Record] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -173,7 +181,8 @@ class PodWorkers:
         pod = record.pod
         try:
             if pod["spec"].get("volumes"):
-                record.folders = volumes.prepare(self._launcher.facts(pod, record.address), self._pod_folder(pod))
+                facts = self._launcher.facts(pod, record.address)
+                record.folders = volumes.prepare(facts, self._pod_folder(pod), self._disks)
             if not record.sandbox:
                 record.address = await self._runtime.run_pod(self._config(pod))
                 record.sandbox = True

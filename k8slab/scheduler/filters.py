@@ -2,8 +2,8 @@
 
 A row is prepared for a pod (kube-scheduler's PreFilter) and is then a function of the node; the first that refuses a
 node ends the matter for that node. `decide.py` asks, `queue.py` learns from `WAKES` which changes could make a refusal
-go away. Rules that look at other pods are in `affinity.py` and `spread.py`; those for volumes have their place in
-`RULES` after NodeResourcesFit. Sources: kubernetes/kubernetes pkg/scheduler/framework/plugins.
+go away. Rules that look at other pods are in `affinity.py` and `spread.py`; what a pod's claims mean is in `volumes.py`.
+Sources: kubernetes/kubernetes pkg/scheduler/framework/plugins.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from k8slab.scheduler.podinfo import PodInfo, Usage
 from k8slab.scheduler.refusals import Filter, Refusal
 from k8slab.scheduler.spread import topology_spread
 from k8slab.scheduler.terms import REQUIRED
+from k8slab.scheduler.volumes import ONE_POD
 
 UNSCHEDULABLE_TAINT = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
 
@@ -28,6 +29,7 @@ NOT_SELECTED = Refusal("NodeAffinity", ("node(s) didn't match Pod's node affinit
 NOT_NAMED = Refusal("NodeAffinity", ("node(s) didn't satisfy plugin(s) [NodeAffinity]",), False)
 CONFLICT = Refusal("NodeAffinity", ("pod affinity terms conflict",), False)
 PORT_TAKEN = Refusal("NodePorts", ("node(s) didn't have free ports for the requested pod ports",), True)
+IN_USE = Refusal("VolumeRestrictions", (ONE_POD,), True)
 
 # Which changes make another try worth while, by the plugin that refused (their EventsToRegister).
 WAKES: Mapping[str, frozenset[str]] = {
@@ -37,6 +39,8 @@ WAKES: Mapping[str, frozenset[str]] = {
     "NodeAffinity": frozenset({"added", "labels"}),
     "NodePorts": frozenset({"added", "freed"}),
     "NodeResourcesFit": frozenset({"added", "freed", "allocatable"}),
+    "VolumeBinding": frozenset({"added", "labels", "volumes"}),
+    "VolumeRestrictions": frozenset({"freed", "volumes"}),
     "PodTopologySpread": frozenset({"added", "freed", "labels", "taints", "pods"}),
     "InterPodAffinity": frozenset({"added", "freed", "labels", "pods", "namespaces"}),
 }
@@ -85,6 +89,23 @@ def node_resources_fit(pod: PodInfo, node: NodeInfo) -> Refusal | None:
     return Refusal("NodeResourcesFit", reasons, all(pod.requests[r] <= room.get(r, 0) for r in lacking))
 
 
+def volume_restrictions(pod: PodInfo, node: NodeInfo) -> Refusal | None:
+    """A claim for one pod alone is another pod's."""
+    return IN_USE
+
+
+def volume_binding(pod: PodInfo, node: NodeInfo) -> Refusal | None:
+    """The volumes of the pod's claims can be reached from the node, and those that are still to be bound can be had."""
+    why = pod.storage.problem(node.node) if pod.storage and node.node else ""
+    return Refusal("VolumeBinding", (why,), False) if why else None
+
+
+def _has_claims(pod: PodInfo, cache: Cache) -> Filter | Refusal | None:
+    if pod.storage and pod.storage.missing:
+        return Refusal("VolumeBinding", (pod.storage.missing,), False)
+    return volume_binding if pod.storage else None
+
+
 def _asks_for_nodes(pod: PodInfo, cache: Cache) -> Filter | Refusal | None:
     if pinned(pod) == frozenset():
         return CONFLICT
@@ -98,6 +119,8 @@ RULES: tuple[Prepare, ...] = (
     _asks_for_nodes,
     lambda pod, cache: node_ports if pod.usage.ports else None,
     lambda pod, cache: node_resources_fit,
+    lambda pod, cache: volume_restrictions if pod.storage and pod.storage.exclusive else None,
+    _has_claims,
     topology_spread,
     inter_pod_affinity,
 )

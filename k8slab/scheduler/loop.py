@@ -29,12 +29,14 @@ from k8slab.scheduler.podinfo import Group, PodInfo, priority_of
 from k8slab.scheduler.preempt import WAITS, Candidate, preempt
 from k8slab.scheduler.queue import SchedulingQueue, Waiting
 from k8slab.scheduler.scores import Peers
+from k8slab.scheduler.volumes import Storage, StorageReader
 
 log = logging.getLogger(__name__)
 
 NAME = "default-scheduler"
 LARGE = 20  # nodes from which on pods of one kind share a ranking
 BATCHES, EXPLAINED = 1000, 200  # how many are kept
+WITH_VOLUMES = frozenset({"VolumeBinding"})
 TURN = 8  # pods placed before others on the event loop have theirs
 
 
@@ -49,6 +51,7 @@ class Scheduler:
         self.cache = Cache(self._labels_of_namespace)
         self._pods = client.informer("Pod")
         self._services = client.informer("Service")
+        self._storage = StorageReader(client)
         self._budgets = client.informer("PodDisruptionBudget")
         self._evictions = Evictions(client, clock, recorder)
         self._decisions: OrderedDict[Key, Decision] = OrderedDict()
@@ -64,6 +67,8 @@ class Scheduler:
             self._client.informer("Node").subscribe(self._node_changed)
             self._namespaces.subscribe(self._namespace_changed)
             self._pods.subscribe(self._pod_changed)
+            for kind in ("PersistentVolumeClaim", "PersistentVolume", "StorageClass"):
+                self._client.informer(kind).subscribe(self._volumes_changed)
         try:
             while True:
                 await self._work.wait()
@@ -102,21 +107,29 @@ class Scheduler:
             self.queue.retry(entry)
 
     def _place(self, pod: Obj, entry: Waiting) -> None:
-        info = PodInfo(pod)
+        info = PodInfo(pod, self._storage.of(pod))
         decision = self._decide(info)
         if decision.node is None:
             self._refuse(info, decision, entry)
             return
         self._keep(decision)
+        if info.storage and not self._has_volumes(info.storage, decision.node):
+            self.queue.park(entry, WITH_VOLUMES)
+            return
         namespace, name = entry.key
         self._client.bind(namespace, name, decision.node, pod["metadata"].get("uid", ""))
         self.queue.remove(entry.key)
         self._recorder.event(pod, "Normal", "Scheduled", f"Successfully assigned {namespace}/{name} to {decision.node}")
 
+    def _has_volumes(self, storage: Storage, node: str) -> bool:
+        """Whether all claims are bound; those that waited for this are, soon."""
+        found = self._client.informer("Node").get(node)
+        return found is not None and self._storage.bind(storage, found)
+
     def _decide(self, info: PodInfo) -> Decision:
         peers = self._peers(info)
         few = len(self.cache.nodes) < LARGE
-        if few or info.nominated or pinned(info) is not None or is_relational(info, self.cache):
+        if few or info.storage or info.nominated or pinned(info) is not None or is_relational(info, self.cache):
             decision = decide(info, self.cache, peers, 0 if few else self._start)
             self._start += 0 if few else len(decision.scores) + len(decision.refused)
             return decision
@@ -219,6 +232,9 @@ class Scheduler:
         if changes := self.cache.set_node(node["metadata"]["name"], after):
             self.queue.moved(changes)
 
+
+    def _volumes_changed(self, before: Obj | None, after: Obj | None) -> None:
+        self.queue.moved(frozenset({"volumes"}))
 
     def _namespace_changed(self, before: Obj | None, after: Obj | None) -> None:
         if before is None or after is None or labels_of(before) != labels_of(after):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from k8slab.api.metrics import ContainerUsage, NodeUsage, Objects, PodUsage, resources
+from k8slab.clock import to_timestamp
 
 
 class Measured:
@@ -16,7 +17,7 @@ class Measured:
 
 def test_objects() -> None:
     now = "2026-01-01T00:00:00Z"
-    assert list(Objects(Measured()).pods("")) == [
+    assert list(Objects(Measured(), to_timestamp).pods("")) == [
         {
             "kind": "PodMetrics",
             "apiVersion": "metrics.k8s.io/v1beta1",
@@ -31,7 +32,7 @@ def test_objects() -> None:
             ],
         }
     ]  # fmt: skip
-    (node,) = Objects(Measured()).nodes()
+    (node,) = Objects(Measured(), to_timestamp).nodes()
     assert (node["window"], node["usage"]) == ("20.25s", {"cpu": "1500000000n", "memory": "3145728Ki"})
 
 

@@ -50,10 +50,13 @@ def page(jupyter):
 def run_until(page: Page, text: str) -> None:
     """Run cell after cell, as with Shift+Enter, until the one that contains `text` has run."""
     while True:
-        cell = page.locator(".jp-Notebook .jp-Cell.jp-mod-active")
-        words = cell.inner_text()
+        cell = page.locator(".jp-Notebook .jp-Cell.jp-mod-active").element_handle()
+        words, code = cell.inner_text(), "jp-CodeCell" in cell.get_attribute("class")
         page.keyboard.press("Shift+Enter")
-        expect(page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]")).to_be_visible(timeout=60_000)
+        if code:  # its prompt gets a number once it has run
+            page.wait_for_function(
+                "cell => /\\[\\d+\\]/.test(cell.querySelector('.jp-InputPrompt').innerText)", arg=cell, timeout=90_000
+            )
         if text in words:
             return
 
@@ -65,7 +68,7 @@ def shot(page: Page, name: str) -> None:
 
 def test_lesson_05_by_its_cells(page):
     page.wait_for_selector(".jp-Notebook .jp-Cell.jp-mod-active", timeout=60_000)
-    expect(page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]")).to_be_visible(timeout=60_000)
+    expect(page.locator("#jp-main-statusbar")).to_contain_text("Idle", timeout=90_000)
     page.locator(".jp-Notebook .jp-Cell").first.click()
     page.keyboard.press("Escape")
     run_until(page, 'lab.wait("deployment/web")')

@@ -13,7 +13,8 @@ def thing(kind: str, name: str, *owners: Obj, block: bool = True, namespace: str
     if owners:
         meta["ownerReferences"] = [
             {
-                "apiVersion": o["apiVersion"], "kind": o["kind"], "name": o["metadata"]["name"], "uid": o["metadata"]["uid"],
+                "apiVersion": o.get("apiVersion", "apps/v1"), "kind": o["kind"],
+                "name": o["metadata"]["name"], "uid": o["metadata"]["uid"],
                 "controller": o is owners[0], "blockOwnerDeletion": block,
             }
             for o in owners

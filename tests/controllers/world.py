@@ -13,7 +13,7 @@ from k8slab.client.informer import LiveInformer
 from k8slab.clock import VirtualClock
 from k8slab.controllers.base import Controller
 
-CLUSTER = {"Node", "Namespace"}
+CLUSTER = {"Node", "Namespace", "PersistentVolume", "StorageClass"}
 FINALIZERS = {"Foreground": "foregroundDeletion", "Orphan": "orphan"}
 
 

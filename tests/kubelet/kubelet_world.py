@@ -202,7 +202,8 @@ class World:
         self.kubelets = self._kubelets()
 
     def _kubelets(self) -> Kubelets:
-        return Kubelets(self.client, self.runtime, self.clock, lambda node: self.events, self.folder)  # type: ignore[arg-type]
+        disks = self.folder / "disks" if self.folder else None
+        return Kubelets(self.client, self.runtime, self.clock, lambda node: self.events, self.folder, disks)  # type: ignore[arg-type]
 
     async def start(self) -> World:
         configs = [NodeConfig(name, f"127.64.{i + 1}.0/24") for i, name in enumerate(self.node_names)]

@@ -304,10 +304,13 @@ async def test_a_missing_config_map_waits_and_then_starts() -> None:
 
 async def test_a_volume_that_cannot_be_had_holds_the_pod(tmp_path: Any) -> None:
     world = await World(folder=tmp_path).start()
-    await world.run(pod(volumes=[{"name": "disk", "hostPath": {"path": "/etc"}}]))
+    await world.run(pod(volumes=[{"name": "disk", "hostPath": {"path": "/etc", "type": "File"}}]))
     assert world.runtime.specs == []
     assert world.container()["state"]["waiting"]["reason"] == "ContainerCreating"
-    assert 'MountVolume.SetUp failed for volume "disk" : hostPath is refused' in world.events.messages("FailedMount")[0]
+    assert (
+        'MountVolume.SetUp failed for volume "disk" : hostPath type check failed'
+        in world.events.messages("FailedMount")[0]
+    )
 
 
 async def test_volumes_live_as_long_as_the_pod(tmp_path: Any) -> None:

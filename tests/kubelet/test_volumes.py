@@ -10,12 +10,28 @@ import pytest
 from kubelet_world import container, pod
 
 from k8slab.api.objects import Obj
+from k8slab.kubelet.disks import Disks, remove_volume
 from k8slab.kubelet.environment import ConfigError, Facts
 from k8slab.kubelet.volumes import MountError, mounts, prepare
 
+
+def claim(volume: str) -> Obj:
+    notes = {"pv.kubernetes.io/bind-completed": "yes"}
+    return {"metadata": {"annotations": notes}, "spec": {"volumeName": volume}, "status": {"phase": "Bound"}}
+
+
+CSI = {"driver": "k8slab.io/local", "volumeHandle": "pvc-1"}
 STORED: dict[tuple[str, str], Obj] = {
     ("ConfigMap", "look"): {"kind": "ConfigMap", "data": {"color": "teal", "size": "big"}},
     ("Secret", "db"): {"kind": "Secret", "data": {"password": b64encode(b"s3cret").decode()}},
+    ("PersistentVolumeClaim", "data"): claim("pv-csi"),
+    ("PersistentVolumeClaim", "p-own"): claim("pv-csi"),
+    ("PersistentVolumeClaim", "host"): claim("pv-host"),
+    ("PersistentVolumeClaim", "nfs"): claim("pv-nfs"),
+    ("PersistentVolumeClaim", "unbound"): {"metadata": {}, "spec": {}, "status": {"phase": "Pending"}},
+    ("PersistentVolume", "pv-csi"): {"spec": {"csi": CSI, "capacity": {}, "volumeMode": "Filesystem"}},
+    ("PersistentVolume", "pv-host"): {"spec": {"hostPath": {"path": "/mnt/data"}, "claimRef": {}}},
+    ("PersistentVolume", "pv-nfs"): {"spec": {"nfs": {"server": "s", "path": "/"}, "accessModes": []}},
 }
 
 
@@ -23,7 +39,7 @@ def made(folder: Path | None, **volume: Any) -> Path | None:
     told = pod(volumes=[{"name": "v", **volume}])
     told["metadata"]["labels"] = {"app": "web", "tier": "front"}
     facts = Facts(told, "127.64.1.2", "127.64.1.1", {}, lambda kind, name: STORED.get((kind, name)))
-    return prepare(facts, folder).get("v")
+    return prepare(facts, folder, Disks(folder.parent / "disks" if folder else None, "node-1")).get("v")
 
 
 def files(folder: Path | None) -> dict[str, str]:
@@ -60,8 +76,13 @@ def test_modes(tmp_path: Path) -> None:
             {"configMap": {"name": "look", "items": [{"key": "x", "path": "x"}]}},
             "references non-existent config key: x",
         ),
-        ({"hostPath": {"path": "/"}}, "hostPath is refused"),
-        ({"persistentVolumeClaim": {"claimName": "x"}}, "no persistent volumes"),
+        (
+            {"hostPath": {"path": "/x", "type": "Socket"}},
+            "hostPath type check failed: a node of this lab has no Socket",
+        ),
+        ({"persistentVolumeClaim": {"claimName": "x"}}, 'persistentvolumeclaims "x" not found'),
+        ({"persistentVolumeClaim": {"claimName": "unbound"}}, "error processing PVC default/unbound: PVC is not bound"),
+        ({"persistentVolumeClaim": {"claimName": "nfs"}}, "not nfs"),
         ({"nfs": {"server": "x"}}, "volumes of type nfs are not offered"),
         ({"projected": {"sources": [{"serviceAccountToken": {"path": "t"}}]}}, "never get the lab's token"),
     ],
@@ -93,3 +114,53 @@ def test_mounts(tmp_path: Path) -> None:
     data, look = mounts(asking, {"data": tmp_path / "data", "look": tmp_path / "look"}, told, {"WHO": "me"})
     assert (data.source, data.read_only) == (str(tmp_path / "data" / "me"), False)
     assert (look.target, look.read_only) == ("/etc/look", True)
+
+
+def test_storage_lies_in_the_lab(tmp_path: Path) -> None:
+    folder, disks = tmp_path / "pod", tmp_path / "disks"
+    found = made(folder, persistentVolumeClaim={"claimName": "data"})
+    assert found == disks / "volumes" / "pvc-1"
+    assert found.is_dir()
+    assert made(folder, hostPath={"path": "/var/../../../data"}) == disks / "nodes" / "node-1" / "data"
+    assert made(folder, persistentVolumeClaim={"claimName": "host"}) == disks / "nodes" / "node-1" / "mnt" / "data"
+    with pytest.raises(MountError, match="hostPath type check failed: /x is not a directory"):
+        made(folder, hostPath={"path": "/x", "type": "Directory"})
+    file = made(folder, hostPath={"path": "/etc/motd", "type": "FileOrCreate"})
+    assert file
+    assert file.read_bytes() == b""
+    assert made(None, persistentVolumeClaim={"claimName": "data"}) is None
+    (found / "kept").write_text("x")
+    remove_volume(disks, "../volumes/pvc-1")
+    assert not found.exists()
+
+
+def test_a_link_does_not_lead_out_of_the_lab(tmp_path: Path) -> None:
+    node = tmp_path / "disks" / "nodes" / "node-1"
+    node.mkdir(parents=True)
+    (node / "way-out").symlink_to("/etc")
+    with pytest.raises(MountError, match="leads out of the lab's folder"):
+        made(tmp_path / "pod", hostPath={"path": "/way-out/ssh"})
+
+
+def test_a_link_in_a_volume_does_not_lead_out_of_it(tmp_path: Path) -> None:
+    (tmp_path / "v").mkdir()
+    (tmp_path / "v" / "way-out").symlink_to("/etc")
+    told = pod(volumes=[{"name": "v", "emptyDir": {}}])
+    box = container(volumeMounts=[{"name": "v", "mountPath": "/x", "subPath": "way-out"}])
+    with pytest.raises(ConfigError, match="must stay inside the volume"):
+        mounts(box, {"v": tmp_path / "v"}, told, {})
+
+
+@pytest.mark.parametrize(
+    ("volume", "read_only"),
+    [
+        ({"hostPath": {"path": "/x"}}, False),
+        ({"persistentVolumeClaim": {"claimName": "data"}}, False),
+        ({"persistentVolumeClaim": {"claimName": "data", "readOnly": True}}, True),
+        ({"configMap": {"name": "look"}}, True),
+    ],
+)
+def test_who_may_write(tmp_path: Path, volume: Obj, read_only: bool) -> None:
+    told = pod(volumes=[{"name": "v", **volume}])
+    (mount,) = mounts(container(volumeMounts=[{"name": "v", "mountPath": "/x"}]), {"v": tmp_path}, told, {})
+    assert mount.read_only is read_only
