@@ -196,7 +196,9 @@ class Cache:
     def alike(self, namespace: str, selectors: Iterable[Mapping[str, str]]) -> tuple[Group, ...]:
         """The groups of the namespace whose pods every one of the selectors picks."""
         wanted = frozenset(pair for selector in selectors for pair in selector.items())
-        return tuple(group for group, members in self.groups.get(namespace, {}).items() if wanted <= members.sample.labels)
+        return tuple(
+            group for group, members in self.groups.get(namespace, {}).items() if wanted <= members.sample.labels
+        )
 
     def zones(self, groups: Iterable[Group]) -> dict[str, int]:
         """How many pods of these groups each zone has; nothing while no node names a zone."""

@@ -99,9 +99,7 @@ def enough(nodes: int) -> int:
     return min(nodes, TO_FIND)
 
 
-def filtered(
-    filters: Filters, nodes: Sequence[NodeInfo], start: int = 0
-) -> tuple[list[NodeInfo], dict[str, Refusal]]:
+def filtered(filters: Filters, nodes: Sequence[NodeInfo], start: int = 0) -> tuple[list[NodeInfo], dict[str, Refusal]]:
     """The first nodes from `start` on that would do, `enough` of them, and why those between would not."""
     wanted = enough(len(nodes))
     fitting: list[NodeInfo] = []

@@ -8,7 +8,7 @@ Sources: kubernetes/kubernetes pkg/scheduler/framework/plugins.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 from k8slab.scheduler.affinity import inter_pod_affinity, opinions_on
 from k8slab.scheduler.cache import Cache

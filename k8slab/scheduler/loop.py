@@ -232,7 +232,6 @@ class Scheduler:
         if changes := self.cache.set_node(node["metadata"]["name"], after):
             self.queue.moved(changes)
 
-
     def _volumes_changed(self, before: Obj | None, after: Obj | None) -> None:
         self.queue.moved(frozenset({"volumes"}))
 
@@ -263,4 +262,3 @@ def _alike(before: Obj, after: Obj) -> bool:
     same = all(old.get(field) == new.get(field) for field in ("labels", "ownerReferences", "deletionTimestamp"))
     same = same and _nominated(before) == _nominated(after)
     return same and _finished(before) == _finished(after) and before["spec"] == after["spec"]
-

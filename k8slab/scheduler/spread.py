@@ -23,9 +23,7 @@ from k8slab.scheduler.refusals import Filter, Refusal
 
 PLUGIN = "PodTopologySpread"
 UNEVEN = Refusal(PLUGIN, ("node(s) didn't match pod topology spread constraints",), True)
-NOWHERE = Refusal(
-    PLUGIN, ("node(s) didn't match pod topology spread constraints (missing required label)",), False
-)
+NOWHERE = Refusal(PLUGIN, ("node(s) didn't match pod topology spread constraints (missing required label)",), False)
 HOSTNAME = "kubernetes.io/hostname"
 IGNORED = -1  # the rating of a node that lacks a topology key
 

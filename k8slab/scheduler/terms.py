@@ -82,5 +82,9 @@ def _term(term: Obj, namespace: str, weight: int) -> Term:
     named, chosen = term.get("namespaces") or (), term.get("namespaceSelector")
     own = (namespace,) if not named and chosen is None else ()
     return Term(
-        term["topologyKey"], from_object(term.get("labelSelector")), frozenset((*named, *own)), from_object(chosen), weight
+        term["topologyKey"],
+        from_object(term.get("labelSelector")),
+        frozenset((*named, *own)),
+        from_object(chosen),
+        weight,
     )

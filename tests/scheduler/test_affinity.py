@@ -54,7 +54,13 @@ def outcome(cache: Cache, what: dict) -> tuple[list[str], dict[str, str]]:
 TABLE = [
     ("near a zone", [web("node-1")], required(NEAR, term(ZONE)), ["node-1", "node-2"], NOT_NEAR),
     ("near a node", [web("node-1")], required(NEAR, term(HOST)), ["node-1"], NOT_NEAR),
-    ("near two at once", [web("node-1"), web("node-3", "db")], required(NEAR, term(ZONE), term(ZONE, "db")), [], NOT_NEAR),
+    (
+        "near two at once",
+        [web("node-1"), web("node-3", "db")],
+        required(NEAR, term(ZONE), term(ZONE, "db")),
+        [],
+        NOT_NEAR,
+    ),
     ("near none there are", [web("node-1")], required(NEAR, term(ZONE, "db")), [], NOT_NEAR),
     ("apart in zones", [web("node-1")], required(APART, term(ZONE)), ["node-3", "node-4"], NOT_APART),
     ("apart on nodes", [web("node-1")], required(APART, term(HOST)), ["node-2", "node-3", "node-4"], NOT_APART),

@@ -189,7 +189,9 @@ async def test_a_more_important_pod_takes_the_place_of_a_lesser_one() -> None:
         assert why["preemption"] == {"node": "n", "victims": ["default/low"], "message": ""}
 
         world.client.change("Node", "n", metadata={"labels": {"kubernetes.io/hostname": "n", "new": "1"}})
-        world.client.create(pod("late", priority=2, requests={"cpu": "1"}))  # no room: it is kept for the one that waits
+        world.client.create(
+            pod("late", priority=2, requests={"cpu": "1"})
+        )  # no room: it is kept for the one that waits
         world.client.change("Pod", "high", metadata={"labels": {"touched": "yes"}})
         await world.clock.settle()
         said = f"{short} no new claims to deallocate, preemption: "

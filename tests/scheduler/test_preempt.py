@@ -115,7 +115,9 @@ def test_why_not(wanted: dict, there: list[dict], said: str) -> None:
 def test_it_waits_for_its_victims_to_go() -> None:
     there = [running("a", "node-1", "3"), running("b", "node-2", "3")]
     there[0]["metadata"]["deletionTimestamp"] = "2026-01-01T12:00:00Z"
-    there[0]["status"]["conditions"] = [{"type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler"}]
+    there[0]["status"]["conditions"] = [
+        {"type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler"}
+    ]
     wanted = vip()
     assert isinstance(ask(wanted, *there)[0], Candidate)
     wanted["status"]["nominatedNodeName"] = "node-1"

@@ -18,7 +18,12 @@ WEB = {"app": "web"}
 
 def constraint(key: str = ZONE, skew: int = 1, hard: bool = True, **more: Any) -> dict:
     action = "DoNotSchedule" if hard else "ScheduleAnyway"
-    return {"topologyKey": key, "maxSkew": skew, "whenUnsatisfiable": action, "labelSelector": {"matchLabels": WEB}} | more
+    return {
+        "topologyKey": key,
+        "maxSkew": skew,
+        "whenUnsatisfiable": action,
+        "labelSelector": {"matchLabels": WEB},
+    } | more
 
 
 def cluster(counts: dict[str, int], zones: str = "aab", **nodes: dict) -> Cache:
@@ -31,7 +36,9 @@ def cluster(counts: dict[str, int], zones: str = "aab", **nodes: dict) -> Cache:
 
 
 def fits(cache: Cache, *constraints: dict, labels: dict = WEB, **spec: Any) -> list[str]:
-    return sorted(decide(PodInfo(pod(labels=labels, topologySpreadConstraints=list(constraints), **spec)), cache).scores)
+    return sorted(
+        decide(PodInfo(pod(labels=labels, topologySpreadConstraints=list(constraints), **spec)), cache).scores
+    )
 
 
 @pytest.mark.parametrize(
@@ -53,7 +60,9 @@ def test_filter(counts: dict[str, int], asked: list[dict], expected: list[int]) 
 
 
 def test_reasons() -> None:
-    decision = decide(PodInfo(pod(labels=WEB, topologySpreadConstraints=[constraint()])), cluster({"node-1": 1}, "aab-"))
+    decision = decide(
+        PodInfo(pod(labels=WEB, topologySpreadConstraints=[constraint()])), cluster({"node-1": 1}, "aab-")
+    )
     assert {name: (r.reasons[0], r.resolvable) for name, r in decision.refused.items()} == {
         "node-1": (UNEVEN, True),
         "node-2": (UNEVEN, True),
