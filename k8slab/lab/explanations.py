@@ -41,10 +41,8 @@ class Explanation:
 
     def __repr__(self) -> str:
         rows = self.rows()
-        widths = [
-            max(len(row[place]) for row in rows if place < len(row) - 1 or place == 0)
-            for place in range(len(rows[0]) - 1)
-        ]
+        columns = [[row[place] for row in rows if len(row) > place + 1] for place in range(len(rows[0]) - 1)]
+        widths = [max(map(len, column)) for column in columns]
         lines = ["   ".join([*map(str.ljust, row[:-1], widths), row[-1]]).rstrip() for row in rows]
         return "\n".join([self.headline, "", *lines])
 

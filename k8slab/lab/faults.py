@@ -26,9 +26,8 @@ class Faults:
         """Why the scheduler put a pod where it is, or nowhere: what each node was refused for, or scored."""
         name = pod.name if isinstance(pod, Pod) else pod.removeprefix("pod/")
         asked = {"namespace": self.namespace, "pod": name}
-        return Explanation(
-            self._lab("explain a decision", lambda: self.api.request("GET", "/k8slab/explain", params=asked))
-        )
+        told = self._lab("explain", lambda: self.api.request("GET", "/k8slab/explain", params=asked))
+        return Explanation(told)
 
     def power_off(self, node: str) -> None:
         """Pull a node's plug: its containers die at once, and nobody is told."""

@@ -1,7 +1,7 @@
 """The cluster as the scheduler sees it: what every node has, what its pods take, who is where.
 
 Fed by the informers, one change at a time, so that placing a pod costs the same in a cluster of ten pods and of ten
-thousand (kube-scheduler: pkg/scheduler/backend/cache). `nodeinfo.py` is one node, `census.py` counts; `decide.py` reads.
+thousand (kube-scheduler: pkg/scheduler/backend/cache). `nodeinfo.py` is one node, `census.py` counts.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Cache:
         return self._nodes
 
     def recall(self, question: Hashable, work_out: Callable[[], T]) -> T:
-        """An answer that holds until a label (of a node or namespace), a taint, or the kinds of pods there are change."""
+        """An answer that holds until a node's or namespace's label, a taint, or the kinds of pods there are change."""
         if question not in self._known:
             self._known[question] = work_out()
         return cast(T, self._known[question])
@@ -196,9 +196,8 @@ class Cache:
     def alike(self, namespace: str, selectors: Iterable[Mapping[str, str]]) -> tuple[Group, ...]:
         """The groups of the namespace whose pods every one of the selectors picks."""
         wanted = frozenset(pair for selector in selectors for pair in selector.items())
-        return tuple(
-            group for group, members in self.groups.get(namespace, {}).items() if wanted <= members.sample.labels
-        )
+        found = self.groups.get(namespace, {}).items()
+        return tuple(group for group, members in found if wanted <= members.sample.labels)
 
     def zones(self, groups: Iterable[Group]) -> dict[str, int]:
         """How many pods of these groups each zone has; nothing while no node names a zone."""

@@ -2,7 +2,7 @@
 
 A row is prepared for a pod (kube-scheduler's PreFilter) and is then a function of the node; the first that refuses a
 node ends the matter for that node. `decide.py` asks, `queue.py` learns from `WAKES` which changes could make a refusal
-go away. Rules that look at other pods are in `affinity.py` and `spread.py`; what a pod's claims mean is in `volumes.py`.
+go away. Rules that look at other pods are in `affinity.py` and `spread.py`, what claims mean is in `volumes.py`.
 Sources: kubernetes/kubernetes pkg/scheduler/framework/plugins.
 """
 
@@ -141,7 +141,7 @@ class Filters:
         self.rules = [rule for rule in prepared if rule and not isinstance(rule, Refusal)]
 
     def refusal(self, node: NodeInfo) -> Refusal | None:
-        """The first word against the node: also as it will be once pods nominated to it, no less important, are there."""
+        """The first word against the node: as it is, and as it will be once more important pods nominated to it come."""
         if self._cache.nominated and (more := self._nominated(node)):
             with self._cache.with_more(node, more):
                 if refusal := Filters(self._pod, self._cache).refusal_now(node):

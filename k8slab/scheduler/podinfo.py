@@ -122,7 +122,7 @@ def priority_of(pod: Obj) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a pod means to its node and to other pods, and no more: a cluster holds one a pod (equal ones are shared)."""
+    """What a pod means to its node and to other pods, and no more: there is one a pod (equal ones are shared)."""
 
     requests: Amounts
     assumed: Amounts  # with `ASSUMED` filled in: what LeastAllocated counts

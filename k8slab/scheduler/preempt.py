@@ -115,7 +115,8 @@ def dry_run(
 def by_budget(pods: Iterable[Obj], budgets: Sequence[Obj]) -> tuple[list[Obj], list[Obj]]:
     """Those that a PodDisruptionBudget would miss, and the others; each takes from its budgets in turn."""
     left = [(each.get("status") or {}).get("disruptionsAllowed", 0) for each in budgets]
-    missed, others = [], []
+    missed: list[Obj] = []
+    others: list[Obj] = []
     for pod in pods:
         broken = False
         for index, budget in enumerate(budgets):

@@ -97,7 +97,7 @@ def topology_spread(pod: PodInfo, world: World, nodes: Sequence[NodeInfo]) -> Ra
     """Prefer domains with fewer pods like this one: by its own constraints, or by those every pod has by default."""
     if pod.spec.get("topologySpreadConstraints"):
         crowds = crowding(pod, nodes, world.cache)
-        return (lambda node: crowds[node.name] if node.name in crowds else IGNORED) if crowds else None
+        return (lambda node: crowds.get(node.name, IGNORED)) if crowds else None
     return _spread_by_default(world.peers, nodes)
 
 

@@ -81,10 +81,5 @@ def _preferred(terms: Iterable[Obj], namespace: str) -> Iterable[Term]:
 def _term(term: Obj, namespace: str, weight: int) -> Term:
     named, chosen = term.get("namespaces") or (), term.get("namespaceSelector")
     own = (namespace,) if not named and chosen is None else ()
-    return Term(
-        term["topologyKey"],
-        from_object(term.get("labelSelector")),
-        frozenset((*named, *own)),
-        from_object(chosen),
-        weight,
-    )
+    spaces = frozenset((*named, *own))
+    return Term(term["topologyKey"], from_object(term.get("labelSelector")), spaces, from_object(chosen), weight)
