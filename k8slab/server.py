@@ -17,7 +17,7 @@ import shutil
 import signal
 import sqlite3
 import sys
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from dataclasses import fields, replace
 from functools import partial
 from typing import Any
@@ -194,8 +194,10 @@ class LabServer:
             RootCAController(self.client, self.clock, self.credentials.ca.decode()),
         ):
             self._run(controller.name, controller.run())
-        self._run("scheduler", Scheduler(self.client, self.clock, self._recorder("default-scheduler")).run())
-        self._run("kubeproxy", Proxy(self.client, self.clock, self._recorder("kube-proxy")).run())
+        self.scheduler = Scheduler(self.client, self.clock, self._recorder("default-scheduler"))
+        self._run("scheduler", self.scheduler.run())
+        self.proxy = Proxy(self.client, self.clock, self._recorder("kube-proxy"))
+        self._run("kubeproxy", self.proxy.run())
         self.kubelets = Kubelets(
             self.client, self.runtime, self.clock, partial(self._recorder, "kubelet"),
             self.folder.runtime / "volumes", self.disks,
@@ -244,8 +246,8 @@ class LabServer:
         }
 
     async def reset(self) -> None:
-        for node in self._nodes():
-            await self.kubelets.power_on(node.name)
+        await self.kubelets.mend()
+        self.proxy.mend()
         reset.empty(self.verbs)
         clock = Clock()
         while self.runtime.pods():  # the kubelets end them
@@ -266,10 +268,30 @@ class LabServer:
         await self.runtime.signal(running[0].id, signal.SIGKILL)
 
     async def power(self, node: str, on: bool) -> None:
-        try:
+        with _node(node):
             await (self.kubelets.power_on if on else self.kubelets.power_off)(node)
-        except KeyError:
-            raise NotFound.of("", "nodes", node) from None
+
+    def freeze(self, node: str, on: bool) -> None:
+        with _node(node):
+            self.kubelets.freeze(node, on)
+
+    def partition(self, node: str, on: bool) -> None:
+        with _node(node):
+            self.kubelets.partition(node, on)
+
+    def disk(self, node: str, on: bool) -> None:
+        with _node(node):
+            self.kubelets.fill_disk(node, on)
+
+    def slow(self, namespace: str, service: str, seconds: float) -> None:
+        self.client.get("Service", service, namespace)
+        self.proxy.slow(namespace, service, seconds)
+
+    def explain(self, namespace: str, pod: str) -> dict[str, Any]:
+        if (why := self.scheduler.explain(namespace, pod)) is None:
+            self.client.get("Pod", pod, namespace)
+            raise NotFound(f"no decision about pod {namespace}/{pod} is remembered: only the latest are")
+        return why
 
     async def logs(self, namespace: str, pod: str, container: str, query: dict[str, str]) -> AsyncIterator[bytes]:
         """`kubectl logs`, from the node's kubelet (apiserver/resources.py: Streams)."""
@@ -325,6 +347,15 @@ def _resolved(runtime: str) -> str:
     if real == "local" and sys.platform != "linux":
         raise LabError("Local containers need Linux. Use `--runtime simulated`, or start the lab inside WSL2.")
     return real
+
+
+@contextlib.contextmanager
+def _node(name: str) -> Iterator[None]:
+    """A node that is not this lab's is not found."""
+    try:
+        yield
+    except KeyError:
+        raise NotFound.of("", "nodes", name) from None
 
 
 def _noticed(task: asyncio.Task[None]) -> None:

@@ -17,6 +17,7 @@ from k8slab.api.objects import Obj, condition_is
 from k8slab.client.base import Client
 from k8slab.clock import Clock
 from k8slab.kubelet.disks import Disks
+from k8slab.kubelet.fulldisk import PRESSED, FullDisk
 from k8slab.kubelet.launch import Launcher, Place, Recorder
 from k8slab.kubelet.node import LEASES, RENEW, REPORT, NodeConfig, new_lease, new_node, node_status
 from k8slab.kubelet.workers import PodWorkers
@@ -25,6 +26,7 @@ from k8slab.runtime.base import Runtime
 log = logging.getLogger(__name__)
 
 SIGKILL = 9
+MOST_IMAGES = 50  # that a node lists (nodeStatusMaxImages)
 NODE_EVENTS = (
     ("NodeHasSufficientMemory", "Node {name} status is now: NodeHasSufficientMemory"),
     ("NodeHasNoDiskPressure", "Node {name} status is now: NodeHasNoDiskPressure"),
@@ -54,6 +56,8 @@ class Kubelet:
         place = Place(config.name, config.address, config.capacity)
         launcher = Launcher(client, runtime, clock, recorder, place, images)
         self._pods = PodWorkers(client, runtime, clock, launcher, config.cidr, folder, Disks(disks, config.name))
+        self._launcher = launcher
+        self.disk = FullDisk(client, clock, recorder, config.name, config.storage, folder)
         self._boot = str(uuid.uuid4())
         self._lease: Obj | None = None
         self._reported = 0.0
@@ -80,6 +84,7 @@ class Kubelet:
         """The server ends: let go of everything, touch no container."""
         self.on = False
         self._beat()
+        self.disk.close()
         await self._pods.close()
 
     async def power_off(self) -> None:
@@ -96,7 +101,7 @@ class Kubelet:
         A node that is on only sees to it that the API knows it: somebody may have deleted the Node.
         """
         if self.on:
-            self._tend(self._register(), report=True)
+            self.report()
             return
         bound = {pod["metadata"]["uid"] for pod in self._client.informer("Pod").by("node", self.config.name)}
         left, self._left = self._left, set()
@@ -107,9 +112,29 @@ class Kubelet:
         said = f"Node {self.config.name} has been rebooted, boot id: {self._boot}"
         self._event("Warning", "Rebooted", said)
 
+    def report(self) -> None:
+        """Say now how the node is; register it if the API does not know it."""
+        if self.on:
+            self._tend(self._register(), report=True)
+
+    def look_around(self) -> None:
+        """Look at every pod again, and tell what has not been told."""
+        for uid in self._pods.uids:
+            self._pods.wake(uid)
+
+    def fill_disk(self, full: bool, *, at_once: bool = False) -> None:
+        """The node's disk is full, it believes, or not any more."""
+        if full:
+            self.disk.fill(self.report)
+        else:
+            self.disk.empty(at_once=at_once)
+
     def pod_changed(self, before: Obj | None, after: Obj | None) -> None:
         """A pod that is (or was) bound here came, changed or went."""
-        if self.on:
+        if not self.on:
+            return
+        new = after is not None and (before is None or not before["spec"].get("nodeName"))
+        if not (new and after and self.disk.refuse(after)):
             self._pods.pod_changed(before, after)
 
     def wake(self, uid: str) -> None:
@@ -132,8 +157,12 @@ class Kubelet:
         node = self._client.informer("Node").get(self.config.name)
         if node is None:  # deleted: like a real kubelet, this one does not come back before it is started again
             return
-        due = self._clock.since(self._reported) >= REPORT
+        due = self._clock.since(self._reported) >= REPORT or self._has_new_images(node)
         self._tend(node, report=due or not condition_is(node, "Ready"))
+
+    def _has_new_images(self, node: Obj) -> bool:
+        told = (node.get("status") or {}).get("images") or ()
+        return len(told) < min(len(self._launcher.images), MOST_IMAGES)
 
     def _tend(self, node: Obj, *, report: bool) -> None:
         try:
@@ -152,7 +181,8 @@ class Kubelet:
     def _report(self, node: Obj) -> None:
         runtime = f"{self._runtime.name}://{self._runtime.version}"
         now = self._clock.timestamp()
-        status = node_status(self.config, node, runtime, self._boot, now)
+        pressure = {"DiskPressure": PRESSED} if self.disk.pressed else {}
+        status = node_status(self.config, node, runtime, self._boot, now, pressure, sorted(self._launcher.images)[:MOST_IMAGES])
         meta = {key: value for key, value in node["metadata"].items() if key != "resourceVersion"}
         self._client.update({**node, "metadata": meta, "status": status}, "status")
         self._reported = self._clock.time()

@@ -16,6 +16,7 @@ from k8slab.client.base import Client
 from k8slab.clock import Clock
 from k8slab.kubelet.agent import Kubelet
 from k8slab.kubelet.launch import Recorder
+from k8slab.kubelet.line import CutOff, Line
 from k8slab.kubelet.node import NodeConfig
 from k8slab.kubelet.streams import LogOptions, Streams
 from k8slab.runtime.base import Runtime
@@ -40,6 +41,7 @@ class Kubelets:
         self._client, self._runtime, self._clock, self._recorder_for = client, runtime, clock, recorder_for
         self._folder, self._disks = (folder, disks) if runtime.abilities.real else (None, None)
         self._nodes: dict[str, Kubelet] = {}
+        self._lines: dict[str, Line] = {}  # of each node, to the API server
         self._pods: dict[str, str] = {}  # pod uid -> node, for what the runtime has to say
         self._images: list[str] = []
         self._streams = Streams(client, runtime, clock)
@@ -58,12 +60,13 @@ class Kubelets:
 
     def add(self, config: NodeConfig) -> Kubelet:
         """One node more."""
+        line = self._lines[config.name] = Line(self._client, self._recorder_for(config.name), config.name)
         kubelet = Kubelet(
-            self._client,
+            line,
             self._runtime,
             self._clock,
             config,
-            self._recorder_for(config.name),
+            line,
             folder=self._folder,
             disks=self._disks,
             images=self._images,
@@ -103,6 +106,34 @@ class Kubelets:
         """Switch it on again. Raises KeyError for a node there is not."""
         await self._nodes[node].power_on()
 
+    def freeze(self, node: str, on: bool) -> None:
+        """Hold a node's heartbeat, or let it beat again at once. Raises KeyError for a node there is not."""
+        self._lines[node].held = on
+        if not on:
+            self._nodes[node].report()
+
+    def partition(self, node: str, on: bool) -> None:
+        """Cut a node off from the API server, or join it again. Raises KeyError for a node there is not."""
+        line, kubelet = self._lines[node], self._nodes[node]
+        if on:
+            line.break_off()
+        elif line.cut:
+            line.join(kubelet.pod_changed)
+            kubelet.look_around()
+            kubelet.report()
+
+    def fill_disk(self, node: str, on: bool, *, at_once: bool = False) -> None:
+        """Let a node believe that its disk is full, or not any more. Raises KeyError for a node there is not."""
+        self._nodes[node].fill_disk(on, at_once=at_once)
+
+    async def mend(self) -> None:
+        """Undo every fault of every node."""
+        for name, kubelet in self._nodes.items():
+            self.partition(name, False)
+            self.freeze(name, False)
+            self.fill_disk(name, False, at_once=True)
+            await kubelet.power_on()
+
     def _pod_changed(self, before: Obj | None, after: Obj | None) -> None:
         pod = after or before or {}
         node = pod["spec"].get("nodeName")
@@ -113,7 +144,7 @@ class Kubelets:
             self._pods.pop(uid, None)
         elif uid not in self._pods:
             self._pods[uid] = node
-        kubelet.pod_changed(before, after)
+        self._lines[node].deliver(before, after, kubelet.pod_changed)
 
     def _container_changed(self, uid: str) -> None:
         if node := self._pods.get(uid):

@@ -57,6 +57,11 @@ class Launcher:
         self.record, self.place = recorder, place
         self._images = set(images)  # those this node has had; says which event is true, never whether to ask
 
+    @property
+    def images(self) -> frozenset[str]:
+        """The images this node has had."""
+        return frozenset(self._images)
+
     def facts(self, pod: Obj, address: str) -> Facts:
         """What the pod may be told of itself and of its namespace."""
         namespace = pod["metadata"].get("namespace", "")

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 
 from k8slab.api.objects import Obj, condition
 
@@ -25,6 +26,7 @@ HEALTHY = (
     ("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
     ("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
 )
+Words = tuple[str, str, str]  # of a condition: status, reason, message
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64", "AMD64": "amd64"}
 
 
@@ -77,8 +79,17 @@ def new_node(config: NodeConfig) -> Obj:
     return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": config.name, "labels": labels}, "spec": spec}
 
 
-def node_status(config: NodeConfig, node: Obj, runtime: str, boot: str, now: str) -> Obj:
-    """The status of a healthy node. `runtime` is `<name>://<version>`, `boot` this boot's id."""
+def node_status(
+    config: NodeConfig,
+    node: Obj,
+    runtime: str,
+    boot: str,
+    now: str,
+    pressure: Mapping[str, Words] = MappingProxyType({}),
+    images: Sequence[str] = (),
+) -> Obj:
+    """The status of a node. `runtime` is `<name>://<version>`, `boot` this boot's id; `pressure` are the conditions in
+    which it is not healthy: status, reason, message."""
     old = node.get("status") or {}
     types = [type_ for type_, *_ in HEALTHY]
     return {
@@ -89,8 +100,9 @@ def node_status(config: NodeConfig, node: Obj, runtime: str, boot: str, now: str
         ],
         "allocatable": config.capacity,
         "capacity": config.capacity,
-        "conditions": [_healthy(node, *said, now) for said in HEALTHY]
+        "conditions": [_healthy(node, type_, *pressure.get(type_, said), now) for type_, *said in HEALTHY]
         + [other for other in old.get("conditions") or [] if other["type"] not in types],
+        "images": [{"names": [image]} for image in images],
         "nodeInfo": node_info(config, runtime, boot),
     }
 

@@ -141,7 +141,7 @@ class Filters:
         self.rules = [rule for rule in prepared if rule and not isinstance(rule, Refusal)]
 
     def refusal(self, node: NodeInfo) -> Refusal | None:
-        """The first word against the node: as it is, and as it will be once more important pods nominated to it come."""
+        """The first word against the node: as it is, and as it will be with the more important pods nominated to it."""
         if self._cache.nominated and (more := self._nominated(node)):
             with self._cache.with_more(node, more):
                 if refusal := Filters(self._pod, self._cache).refusal_now(node):
