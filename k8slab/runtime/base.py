@@ -34,6 +34,9 @@ class PodConfig:
     node: str
     cidr: str  # the node's address range, spec.podCIDR
     hostname: str
+    domain: str = ""  # what its full name ends in: `db.default.svc.cluster.local`
+    hosts: str = ""  # further lines of its /etc/hosts
+    resolver: str | None = None  # its /etc/resolv.conf; None: the machine's
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +192,14 @@ class Runtime(Protocol):
 
     async def exec(self, id: str, command: Sequence[str], *, tty: bool = False, stdin: bool = False) -> Exec:
         """Run a command inside a running container."""
+        ...
+
+    async def pod_at(self, client: tuple[str, int], server: tuple[str, int]) -> str | None:
+        """The pod (its uid) that holds the end at `client` of a TCP connection to `server`; None: no pod, or unknown."""
+        ...
+
+    async def rename(self, uid: str, hosts: str) -> None:
+        """Replace what stands in the pod's /etc/hosts below its own names (`PodConfig.hosts`), while it runs."""
         ...
 
     async def usage(self, id: str) -> Usage | None:

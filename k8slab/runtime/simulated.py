@@ -127,6 +127,12 @@ class SimulatedRuntime:
     async def exec(self, id: str, command: Sequence[str], *, tty: bool = False, stdin: bool = False) -> Exec:
         raise RuntimeFailure("NotSupported", f"{NOT_REAL}: start a lab with `--runtime local` to run commands in them")
 
+    async def pod_at(self, client: tuple[str, int], server: tuple[str, int]) -> str | None:
+        return None
+
+    async def rename(self, uid: str, hosts: str) -> None:
+        """Records resolve no names."""
+
     async def usage(self, id: str) -> Usage | None:
         state = self._states.get(id)
         return Usage(0.0, 0) if state and state.phase == "running" else None
