@@ -30,6 +30,9 @@ class Caller(NamedTuple):
     node: str = ""
 
 
+ANYBODY = Caller()
+
+
 class Balancer:
     """Takes turns; with `sticky` seconds a client keeps its pod until it has been away for so long. `near` are the pods
     for clients on each node, if they may use no other; `delay` is by how many seconds answers are late (a fault)."""
@@ -47,7 +50,7 @@ class Balancer:
         """Whether it matters who asks."""
         return bool(self.sticky) or self.near is not None
 
-    def candidates(self, caller: Caller = Caller(), now: float = 0.0) -> Iterator[Backend]:
+    def candidates(self, caller: Caller = ANYBODY, now: float = 0.0) -> Iterator[Backend]:
         """Whom to try, in order: the one whose turn it is (or the client's own), then the others in case it refuses.
 
         `now` counts seconds of the same kind as `sticky`. Say `keep` once a client has got through.

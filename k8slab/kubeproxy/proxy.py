@@ -13,17 +13,17 @@ import logging
 from collections.abc import Callable
 
 from k8slab.api.errors import ApiError
-from k8slab.api.objects import Key, Obj, annotations_of, key_of
+from k8slab.api.objects import Key, Obj, key_of
 from k8slab.client.base import Client
 from k8slab.client.events import Recorder
 from k8slab.clock import Clock
 from k8slab.kubeproxy.forward import Connection, Identify, nobody
 from k8slab.kubeproxy.openings import Bind, Opening, bind
+from k8slab.kubeproxy.real_ports import REAL_PORTS, real_ports
 from k8slab.kubeproxy.rules import Route, Target, cluster_ip, other_ports, service_of, tcp_ports, wanted
 
 log = logging.getLogger(__name__)
 
-REAL_PORTS = "k8slab.io/real-ports"  # annotation of a Service: {"80": 18080}
 RETRY = 5.0  # seconds until a port that was taken is tried again
 AGAIN = "It is tried again every few seconds."
 
@@ -169,7 +169,7 @@ class Proxy:
         if route not in openings:
             opening = Opening(route, self._bind, self._clock, self.connections, self._identify)
             own = {port["port"] for port in tcp_ports(service)}
-            opening.open(_real_ports(service).get(str(route.port), 0), own)
+            opening.open(real_ports(service).get(str(route.port), 0), own)
             openings[route] = opening
             if opening.port != route.port:
                 self._recorder.event(service, "Normal", "PortRemapped", _remapped(service, route, opening.port))
@@ -178,7 +178,7 @@ class Proxy:
 
     def _report(self, key: Key, service: Obj, openings: dict[Route, Opening], problems: list[str]) -> None:
         real = {str(route.port): opening.port for route, opening in openings.items() if opening.port != route.port}
-        if not problems and real != _real_ports(service):
+        if not problems and real != real_ports(service):
             self._annotate(key, real)
         others = other_ports(service) if self._opens(cluster_ip(service)) else []
         unserved = f"Only TCP is served here: {', '.join(others)} can be seen, but not reached." if others else ""
@@ -214,15 +214,6 @@ class Proxy:
 def _internal_ip(node: Obj) -> str:
     addresses = (node.get("status") or {}).get("addresses") or ()
     return next((str(each["address"]) for each in addresses if each["type"] == "InternalIP"), "")
-
-
-def _real_ports(service: Obj) -> dict[str, int]:
-    """What the annotation says; nothing if somebody has spoilt it."""
-    try:
-        found = json.loads(annotations_of(service).get(REAL_PORTS, "{}"))
-        return {str(port): int(real) for port, real in found.items()}
-    except (ValueError, TypeError, AttributeError):
-        return {}
 
 
 def _remapped(service: Obj, route: Route, real: int) -> str:
