@@ -17,7 +17,7 @@ import shutil
 import signal
 import sqlite3
 import sys
-from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from dataclasses import fields, replace
 from functools import partial
 from typing import Any
@@ -28,7 +28,6 @@ from k8slab.api.errors import Conflict, NotFound
 from k8slab.api.kinds import KINDS
 from k8slab.apiserver import app, private, reset
 from k8slab.apiserver.bootstrap import bootstrap
-from k8slab.apiserver.requests import query_flag, query_int
 from k8slab.apiserver.serve import HttpServer, listen
 from k8slab.apiserver.verbs import Verbs
 from k8slab.client.events import Recorder
@@ -50,6 +49,7 @@ from k8slab.controllers.quota import ResourceQuotaController
 from k8slab.controllers.replicaset import ReplicaSetController
 from k8slab.controllers.rootca import RootCAController
 from k8slab.controllers.serviceaccounts import ServiceAccountController
+from k8slab.kubelet import scratch
 from k8slab.kubelet.disks import remove_volume
 from k8slab.kubelet.kubelets import Kubelets
 from k8slab.kubelet.meter import Meter
@@ -104,7 +104,7 @@ class LabServer:
         listener = listen(kept.get("port", 0))
         self._undo.callback(listener.close)
         self.port = listener.getsockname()[1]
-        self._keep({"port": self.port, "range": self.plan.number})
+        self._keep({"port": self.port, "range": self.plan.number, "off": kept.get("off", [])})
         issuing = asyncio.create_task(asyncio.to_thread(pki.credentials, self.folder, self.clock.time()))
         try:
             await self._start_runtime()
@@ -114,7 +114,11 @@ class LabServer:
         self._open_store()
         await self._start_parts()
         api = app.build(
-            self.verbs, made.token, self, [*private.routes(self)], metrics.Objects(self.meter, to_timestamp)
+            self.verbs,
+            made.token,
+            self.kubelets.streams,
+            [*private.routes(self)],
+            metrics.Objects(self.meter, to_timestamp),
         )
         self.http = HttpServer(api, listener, made.certificate, made.key, self.clock)
         await self.http.start()
@@ -178,6 +182,8 @@ class LabServer:
 
     async def _close_runtime(self) -> None:
         await self.runtime.close(leave_running=not self.down)
+        if self.down:
+            scratch.sweep(self.folder.runtime / "volumes")
 
     async def _start_parts(self) -> None:
         """The parts that make wishes true, in the order in which a pod meets them."""
@@ -203,7 +209,7 @@ class LabServer:
             self.folder.runtime / "volumes", self.disks,
         )  # fmt: skip
         self._undo.push_async_callback(self.kubelets.stop)
-        await self.kubelets.start(self._nodes())
+        await self.kubelets.start(self._nodes(), self._kept().get("off", ()))
 
     def _recorder(self, component: str, host: str = "") -> Recorder:
         return Recorder(self.client, self.clock, component, host)
@@ -246,8 +252,9 @@ class LabServer:
         }
 
     async def reset(self) -> None:
-        await self.kubelets.mend()
+        await self.kubelets.faults.mend()
         self.proxy.mend()
+        self._keep({**self._kept(), "off": []})
         reset.empty(self.verbs)
         clock = Clock()
         while self.runtime.pods():  # the kubelets end them
@@ -270,18 +277,19 @@ class LabServer:
     async def power(self, node: str, on: bool) -> None:
         with _node(node):
             await (self.kubelets.power_on if on else self.kubelets.power_off)(node)
+        self._keep({**self._kept(), "off": self.kubelets.off})
 
     def freeze(self, node: str, on: bool) -> None:
         with _node(node):
-            self.kubelets.freeze(node, on)
+            self.kubelets.faults.freeze(node, on)
 
     def partition(self, node: str, on: bool) -> None:
         with _node(node):
-            self.kubelets.partition(node, on)
+            self.kubelets.faults.partition(node, on)
 
     def disk(self, node: str, on: bool) -> None:
         with _node(node):
-            self.kubelets.fill_disk(node, on)
+            self.kubelets.faults.fill_disk(node, on)
 
     def slow(self, namespace: str, service: str, seconds: float) -> None:
         self.client.get("Service", service, namespace)
@@ -292,21 +300,6 @@ class LabServer:
             self.client.get("Pod", pod, namespace)
             raise NotFound(f"no decision about pod {namespace}/{pod} is remembered: only the latest are")
         return why
-
-    async def logs(self, namespace: str, pod: str, container: str, query: dict[str, str]) -> AsyncIterator[bytes]:
-        """`kubectl logs`, from the node's kubelet (apiserver/resources.py: Streams)."""
-        return await self.kubelets.logs(
-            namespace,
-            pod,
-            container,
-            follow=query_flag(query, "follow"),
-            tail_lines=query_int(query, "tailLines"),
-            since_seconds=query_int(query, "sinceSeconds"),
-            since_time=query.get("sinceTime"),
-            timestamps=query_flag(query, "timestamps"),
-            limit_bytes=query_int(query, "limitBytes"),
-            previous=query_flag(query, "previous"),
-        )
 
     # ---- what outlives the server ---------------------------------------------------------------------------------
 

@@ -106,11 +106,13 @@ UPDATES: dict[str, Update] = {
     **validation_quota.UPDATES,
     **validation_cluster.UPDATES,
 }
-CREATES: dict[str, Creation] = {**validation_jobs.CREATES, **validation_network.CREATES, **validation_quota.CREATES}
+CREATES: dict[str, Creation] = {
+    **validation_pods.CREATES, **validation_jobs.CREATES, **validation_network.CREATES, **validation_quota.CREATES,
+}  # fmt: skip
 
 
-def validate(obj: Obj, old: Obj | None = None) -> list[Cause]:
-    """What is wrong with an object: as a new one, or as a change of `old`. Nothing: an empty list.
+def validate(obj: Obj, old: Obj | None = None, subresource: str = "") -> list[Cause]:
+    """What is wrong with an object: as a new one, or as a change of `old` (through a subresource). Nothing: empty.
 
     Expects it defaulted, its types right. Parts that did not change are not looked at again. Raises KeyError for a
     kind that is not ours.
@@ -121,15 +123,15 @@ def validate(obj: Obj, old: Obj | None = None) -> list[Cause]:
     found: list[Cause] = []
     found.extend(_identity(obj["metadata"], kind) if old is None else _identity_kept(obj["metadata"], old["metadata"]))
     plan = _plan(kind.definition)
-    same = {name for name, value in obj.items() if old is not None and value == old.get(name)}
-    for name, step in [*plan.rows.items(), *plan.below.items()]:
-        if name != "status" and name not in same:
-            step.check(obj, "", found)
-    short = _short(kind.definition)
-    if old is not None and short in UPDATES:
-        found.extend(UPDATES[short](obj, old))
-    elif old is None and short in CREATES:
-        found.extend(CREATES[short](obj))
+    for step in (*plan.rows.values(), *plan.below.values()):
+        if step.name == "status" or (old is not None and step.name and obj.get(step.name) == old.get(step.name)):
+            continue
+        step.check(obj, "", found)
+    name = _short(kind.definition)
+    if old is None:
+        found.extend(CREATES[name](obj) if name in CREATES else ())
+    elif update := UPDATES.get(f"{name}/{subresource}") or UPDATES.get(name):
+        found.extend(update(obj, old))
     return found
 
 

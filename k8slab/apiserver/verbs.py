@@ -142,11 +142,11 @@ class Verbs:
         obj = self._merged(kind, old, obj, subresource)
         apply_defaults(obj, kind.definition)
         causes = self._prepared(kind, obj, old, subresource)
-        if kind.generation and not subresource and _wish(obj) != _wish(old):
+        if kind.generation and subresource in ("", "ephemeralcontainers") and _wish(obj) != _wish(old):
             obj["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
         if obj == old:
             return old
-        self._refuse(kind, obj, [*causes, *validate(obj, old)])
+        self._refuse(kind, obj, [*causes, *validate(obj, old, subresource)])
         key = Key(namespace, name)
         if is_terminating(obj) and self._may_go(obj):
             return self._store(kind, lambda: self.store.delete(kind.resource, key), obj, dry_run)
@@ -292,6 +292,11 @@ class Verbs:
         """The wished object with what this door may not change put back."""
         if subresource == "status":
             return {**old, "status": new.get("status") or {}}
+        if subresource == "ephemeralcontainers":
+            kept = {field: value for field, value in old["spec"].items() if field != "ephemeralContainers"}
+            if there := (new.get("spec") or {}).get("ephemeralContainers"):
+                kept["ephemeralContainers"] = there
+            return {**old, "metadata": {**old["metadata"]}, "spec": kept}
         if subresource == "finalize":
             return {**old, "spec": new.get("spec") or {}}
         meta = new["metadata"]

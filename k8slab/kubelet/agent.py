@@ -17,9 +17,21 @@ from k8slab.api.objects import Obj, condition_is
 from k8slab.client.base import Client
 from k8slab.clock import Clock
 from k8slab.kubelet.disks import Disks
-from k8slab.kubelet.fulldisk import PRESSED, FullDisk
 from k8slab.kubelet.launch import Launcher, Place, Recorder
-from k8slab.kubelet.node import LEASES, RENEW, REPORT, NodeConfig, new_lease, new_node, node_status
+from k8slab.kubelet.node import (
+    ENOUGH_EVENTS,
+    LEASES,
+    PRESSURE_OF,
+    RENEW,
+    REPORT,
+    SHORT_EVENTS,
+    TRANSITION,
+    NodeConfig,
+    new_lease,
+    new_node,
+    node_status,
+)
+from k8slab.kubelet.notes import Refusal
 from k8slab.kubelet.workers import PodWorkers
 from k8slab.runtime.base import Runtime
 
@@ -57,12 +69,12 @@ class Kubelet:
         launcher = Launcher(client, runtime, clock, recorder, place, images)
         self._pods = PodWorkers(client, runtime, clock, launcher, config.cidr, folder, Disks(disks, config.name))
         self._launcher = launcher
-        self.disk = FullDisk(client, clock, recorder, config.name, config.storage, folder)
         self._boot = str(uuid.uuid4())
         self._lease: Obj | None = None
         self._reported = 0.0
         self._beat: Callable[[], None] = lambda: None
         self._left: set[str] = set()  # the pods that were here when the power went
+        self._pressed: dict[str, float] = {}  # condition type -> when it was last seen to be short
         self._killing: set[asyncio.Task[None]] = set()
 
     # ---------------------------------------------------------------------------------------- the node
@@ -84,8 +96,12 @@ class Kubelet:
         """The server ends: let go of everything, touch no container."""
         self.on = False
         self._beat()
-        self.disk.close()
         await self._pods.close()
+
+    async def stay_off(self) -> None:
+        """The server comes back, and the power was off before: it still is, and nothing runs here."""
+        self._left = {pod["metadata"]["uid"] for pod in self._client.informer("Pod").by("node", self.config.name)}
+        await asyncio.gather(*(self._kill(uid) for uid in self._left))
 
     async def power_off(self) -> None:
         """Pull the plug: the heartbeat stops, every container dies at once, and nobody hears of it."""
@@ -122,20 +138,44 @@ class Kubelet:
         for uid in self._pods.uids:
             self._pods.wake(uid)
 
-    def fill_disk(self, full: bool, *, at_once: bool = False) -> None:
-        """The node's disk is full, it believes, or not any more."""
-        if full:
-            self.disk.fill(self.report)
-        else:
-            self.disk.empty(at_once=at_once)
-
     def pod_changed(self, before: Obj | None, after: Obj | None) -> None:
         """A pod that is (or was) bound here came, changed or went."""
-        if not self.on:
-            return
-        new = after is not None and (before is None or not before["spec"].get("nodeName"))
-        if not (new and after and self.disk.refuse(after)):
+        if self.on:
             self._pods.pod_changed(before, after)
+
+    def evict(self, pod: Obj, refusal: Refusal) -> None:
+        """This pod has to go, for the node's sake or its own fault."""
+        if self.on and self._pods.refuse(pod["metadata"]["uid"], refusal):
+            self._recorder.event(pod, "Warning", refusal.reason, refusal.message)
+
+    def under_pressure(self, resource: str) -> None:
+        """Memory or ephemeral-storage is short: shown until it has not been for five minutes."""
+        self._event("Warning", "EvictionThresholdMet", f"Attempting to reclaim {resource}")
+        condition, before = PRESSURE_OF[resource], set(self._pressed)
+        self._pressed[condition] = self._clock.time()
+        if condition not in before:
+            self._pressure_changed(SHORT_EVENTS[condition])
+        self._clock.call_later(TRANSITION, lambda: self._relieve(condition))
+
+    def _relieve(self, condition: str) -> None:
+        if self.on and condition in self._pressed and self._clock.since(self._pressed[condition]) >= TRANSITION - 0.5:
+            self.relieve(condition)
+
+    def relieve(self, condition: str) -> None:
+        """It is not short of it any more."""
+        if self._pressed.pop(condition, None) is not None:
+            self._pressure_changed(ENOUGH_EVENTS[condition])
+
+    def _pressure_changed(self, reason: str) -> None:
+        self._event("Normal", reason, f"Node {self.config.name} status is now: {reason}")
+        self._pods.pressed = frozenset(self._pressed)
+        if node := self._client.informer("Node").get(self.config.name):
+            self._tend(node, report=True)
+
+    def content_changed(self, uid: str) -> None:
+        """What a pod here has files of has changed."""
+        if self.on:
+            self._pods.content_changed(uid)
 
     def wake(self, uid: str) -> None:
         """A container of this pod started or ended."""
@@ -181,8 +221,8 @@ class Kubelet:
     def _report(self, node: Obj) -> None:
         runtime = f"{self._runtime.name}://{self._runtime.version}"
         now = self._clock.timestamp()
-        pressure = {"DiskPressure": PRESSED} if self.disk.pressed else {}
-        status = node_status(self.config, node, runtime, self._boot, now, pressure, sorted(self._launcher.images)[:MOST_IMAGES])
+        images = sorted(self._launcher.images)[:MOST_IMAGES]
+        status = node_status(self.config, node, runtime, self._boot, now, self._pressed, images)
         meta = {key: value for key, value in node["metadata"].items() if key != "resourceVersion"}
         self._client.update({**node, "metadata": meta, "status": status}, "status")
         self._reported = self._clock.time()

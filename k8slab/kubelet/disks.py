@@ -25,17 +25,15 @@ class Disks:
     root: Path | None
     node: str
 
-    def volume(self, handle: str) -> Path | None:
-        """The folder of one of the lab's volumes, the same from every node."""
-        return self._within(volumes_in(self.root), handle) if self.root else None
+    def volume(self, handle: str) -> Path:
+        """The folder of one of the lab's volumes, the same from every node. Raises DiskError."""
+        return self._within(volumes_in(self._top()), handle)
 
-    def host(self, path: str, type_: str = "") -> Path | None:
+    def host(self, path: str, type_: str = "") -> Path:
         """A path of the node's own disk; what `type_` says is made or checked (hostPath.type). Raises DiskError."""
         if type_ not in (*FOLDERS, *FILES):
             raise DiskError(f"hostPath type check failed: a node of this lab has no {type_} at {path}")
-        if self.root is None:
-            return None
-        found = self._within(self.root / "nodes" / self.node, path, make=type_ in ("", "DirectoryOrCreate"))
+        found = self._within(self._top() / "nodes" / self.node, path, make=type_ in ("", "DirectoryOrCreate"))
         if type_ == "FileOrCreate" and not found.exists():
             found.parent.mkdir(parents=True, exist_ok=True)
             found.touch()
@@ -44,6 +42,11 @@ class Disks:
         if type_ in FILES and not found.is_file():
             raise DiskError(f"hostPath type check failed: {path} is not a file")
         return found
+
+    def _top(self) -> Path:
+        if self.root is None:
+            raise DiskError("containers that are only records have no disk")
+        return self.root
 
     @staticmethod
     def _within(top: Path, path: str, *, make: bool = True) -> Path:

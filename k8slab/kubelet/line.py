@@ -1,13 +1,13 @@
 """The line between one node and the API server: a fault may cut it, or hold the heartbeat on it.
 
-`kubelets.py` gives one to each kubelet in place of the client and the recorder. Behind a cut line a kubelet goes on with
-what it knew: its containers run, and are restarted; nothing it writes arrives, and it hears of nothing. Joined again, it
-is told at once all that has changed meanwhile, as a kubelet is that lists its pods anew.
+`kubelets.py` gives one to each kubelet in place of the client and the recorder. Behind a cut line a kubelet goes on
+with what it knew: its containers run, and are restarted; nothing it writes arrives, and it hears of nothing. Joined
+again, it is told at once all that has changed meanwhile, as a kubelet is that lists its pods anew.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, Literal
 
 from k8slab.api.errors import ApiError
@@ -94,16 +94,20 @@ class Line:
         return found
 
     def create(self, obj: Obj) -> Obj:
-        return self._send(obj["kind"], lambda: self._client.create(obj))
+        self._hear(obj["kind"])
+        return self._client.create(obj)
 
     def update(self, obj: Obj, subresource: Literal["", "status", "finalize"] = "") -> Obj:
-        return self._send(obj["kind"], lambda: self._client.update(obj, subresource))
+        self._hear(obj["kind"])
+        return self._client.update(obj, subresource)
 
     def patch(self, kind: str, name: str, namespace: str, patch: Any, subresource: Literal["", "status"] = "") -> Obj:
-        return self._send(kind, lambda: self._client.patch(kind, name, namespace, patch, subresource))
+        self._hear(kind)
+        return self._client.patch(kind, name, namespace, patch, subresource)
 
     def delete(self, kind: str, name: str, namespace: str = "", **options: Any) -> None:
-        self._send(kind, lambda: self._client.delete(kind, name, namespace, **options) or {})
+        self._hear(kind)
+        self._client.delete(kind, name, namespace, **options)
 
     def bind(self, namespace: str, pod: str, node: str, uid: str = "") -> None:
         raise NotImplementedError("a kubelet binds no pods")
@@ -118,10 +122,9 @@ class Line:
         if not self.cut:
             self._recorder.event(obj, type, reason, message)
 
-    def _send(self, kind: str, write: Callable[[], Obj]) -> Obj:
+    def _hear(self, kind: str) -> None:
         if self.cut or (self.held and kind in HEARTBEAT):
             raise self._unheard()
-        return write()
 
     def _unheard(self) -> CutOff:
         return CutOff(f"{self._node} does not reach the API server")

@@ -8,11 +8,10 @@ from __future__ import annotations
 import ipaddress
 import platform
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from types import MappingProxyType
 
 from k8slab.api.objects import Obj, condition
 
@@ -26,7 +25,14 @@ HEALTHY = (
     ("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
     ("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
 )
-Words = tuple[str, str, str]  # of a condition: status, reason, message
+PRESSED = {  # the same when it is short of something
+    "MemoryPressure": ("True", "KubeletHasInsufficientMemory", "kubelet has insufficient memory available"),
+    "DiskPressure": ("True", "KubeletHasDiskPressure", "kubelet has disk pressure"),
+}
+PRESSURE_OF = {"memory": "MemoryPressure", "ephemeral-storage": "DiskPressure"}
+SHORT_EVENTS = {"MemoryPressure": "NodeHasInsufficientMemory", "DiskPressure": "NodeHasDiskPressure"}
+ENOUGH_EVENTS = {"MemoryPressure": "NodeHasSufficientMemory", "DiskPressure": "NodeHasNoDiskPressure"}
+TRANSITION = 300.0  # Kubernetes seconds a pressure is shown after it was last seen (evictionPressureTransitionPeriod)
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64", "AMD64": "amd64"}
 
 
@@ -85,11 +91,10 @@ def node_status(
     runtime: str,
     boot: str,
     now: str,
-    pressure: Mapping[str, Words] = MappingProxyType({}),
+    pressed: Collection[str] = (),
     images: Sequence[str] = (),
 ) -> Obj:
-    """The status of a node. `runtime` is `<name>://<version>`, `boot` this boot's id; `pressure` are the conditions in
-    which it is not healthy: status, reason, message."""
+    """The status of a node. `runtime` is `<name>://<version>`, `boot` this boot's id, `pressed` has condition types."""
     old = node.get("status") or {}
     types = [type_ for type_, *_ in HEALTHY]
     return {
@@ -100,14 +105,18 @@ def node_status(
         ],
         "allocatable": config.capacity,
         "capacity": config.capacity,
-        "conditions": [_healthy(node, type_, *pressure.get(type_, said), now) for type_, *said in HEALTHY]
+        "conditions": [_condition(node, *_said(healthy, pressed), now) for healthy in HEALTHY]
         + [other for other in old.get("conditions") or [] if other["type"] not in types],
         "images": [{"names": [image]} for image in images],
         "nodeInfo": node_info(config, runtime, boot),
     }
 
 
-def _healthy(node: Obj, type_: str, status: str, reason: str, message: str, now: str) -> Obj:
+def _said(healthy: tuple[str, str, str, str], pressed: Collection[str]) -> tuple[str, str, str, str]:
+    return (healthy[0], *PRESSED[healthy[0]]) if healthy[0] in pressed else healthy
+
+
+def _condition(node: Obj, type_: str, status: str, reason: str, message: str, now: str) -> Obj:
     old = condition(node, type_)
     since = (old.get("lastTransitionTime") if old and old.get("status") == status else None) or now
     times = {"lastHeartbeatTime": now, "lastTransitionTime": since}

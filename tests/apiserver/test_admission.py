@@ -199,7 +199,7 @@ def test_a_change_pays_what_it_adds(verbs):
     quota(verbs, hard={"services.nodeports": "0"})
     node_port = {"type": "NodePort"}
     service = KINDS["Service"]
-    change = lambda obj: {**obj, "spec": obj["spec"] | node_port}  # noqa: E731
+    change = lambda obj: {**obj, "spec": obj["spec"] | node_port}
     assert refused(verbs.update, service, "s", "default", change) == (
         'services "s" is forbidden: exceeded quota: q, requested: services.nodeports=1, used: services.nodeports=0, '
         "limited: services.nodeports=0"

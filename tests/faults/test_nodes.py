@@ -28,7 +28,7 @@ async def test_a_frozen_node_is_given_up_after_its_grace_and_its_pods_after_five
         lab.deployment("web", 3)
         await lab.settle()
         (there,) = on(lab, "node-2")
-        lab.kubelets.freeze("node-2", True)
+        lab.kubelets.faults.freeze("node-2", True)
         await lab.after(39)
         assert ready(lab, "node-2") == "True"
         await lab.after(12)
@@ -39,7 +39,7 @@ async def test_a_frozen_node_is_given_up_after_its_grace_and_its_pods_after_five
         await lab.after(25)
         assert lab.find("Pod", there) is None  # its kubelet still hears: it ends the pod, as it was told
         assert len([pod for pod in lab.pods(app="web") if is_pod_ready(pod)]) == 3
-        lab.kubelets.freeze("node-2", False)
+        lab.kubelets.faults.freeze("node-2", False)
         await lab.settle()
         assert ready(lab, "node-2") == "True"
         assert taints(lab, "node-2") == []
@@ -50,9 +50,9 @@ async def test_a_late_heart_that_beats_again_in_time_changes_nothing() -> None:
         lab.deployment("web", 3)
         await lab.settle()
         before = [pod["metadata"]["uid"] for pod in lab.pods(app="web")]
-        lab.kubelets.freeze("node-2", True)
+        lab.kubelets.faults.freeze("node-2", True)
         await lab.after(30)
-        lab.kubelets.freeze("node-2", False)
+        lab.kubelets.faults.freeze("node-2", False)
         await lab.after(600)
         assert [pod["metadata"]["uid"] for pod in lab.pods(app="web")] == before
         assert ready(lab, "node-2") == "True"
@@ -64,7 +64,7 @@ async def test_a_node_cut_off_runs_on_what_the_cluster_has_long_replaced() -> No
         await lab.settle()
         (name,) = on(lab, "node-2")
         uid = (lab.find("Pod", name) or {})["metadata"]["uid"]
-        lab.kubelets.partition("node-2", True)
+        lab.kubelets.faults.partition("node-2", True)
         await lab.after(70)
         assert ready(lab, "node-2") == "Unknown"
         await lab.after(320)
@@ -73,7 +73,7 @@ async def test_a_node_cut_off_runs_on_what_the_cluster_has_long_replaced() -> No
         assert is_terminating(lost)  # nobody there to confirm its end
         assert len([pod for pod in lab.pods(app="web") if is_pod_ready(pod)]) == 3
         assert [state.phase for state in lab.runtime.containers(uid)] == ["running"]
-        lab.kubelets.partition("node-2", False)
+        lab.kubelets.faults.partition("node-2", False)
         await lab.after(35)
         assert lab.find("Pod", name) is None
         assert lab.runtime.containers(uid) == []
@@ -85,7 +85,7 @@ async def test_behind_the_cut_a_crashed_container_is_restarted_and_told_later() 
         lab.pod("one", nodeName="node-2")
         await lab.settle()
         uid = (lab.find("Pod", "one") or {})["metadata"]["uid"]
-        lab.kubelets.partition("node-2", True)
+        lab.kubelets.faults.partition("node-2", True)
         await lab.runtime.signal(lab.runtime.containers(uid)[0].id, 9)
         await lab.after(15)
         assert [state.phase for state in lab.runtime.containers(uid)] == ["exited", "running"]
@@ -93,7 +93,7 @@ async def test_behind_the_cut_a_crashed_container_is_restarted_and_told_later() 
         lab.pod("late", nodeName="node-2")
         await lab.after(5)
         assert lab.runtime.containers((lab.find("Pod", "late") or {})["metadata"]["uid"]) == []
-        lab.kubelets.partition("node-2", False)
+        lab.kubelets.faults.partition("node-2", False)
         await lab.settle()
         assert (lab.find("Pod", "one") or {})["status"]["containerStatuses"][0]["restartCount"] == 1
         assert (lab.find("Pod", "late") or {})["status"]["phase"] == "Running"
@@ -101,12 +101,14 @@ async def test_behind_the_cut_a_crashed_container_is_restarted_and_told_later() 
 
 async def test_a_full_disk_keeps_new_pods_away_and_evicts_the_least_important_first() -> None:
     async with virtual_lab(nodes=1) as lab:
-        lab.client.create({"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": "high"}, "value": 1000})
+        lab.client.create(
+            {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": "high"}, "value": 1000}
+        )
         lab.pod("high", priorityClassName="high")
         lab.pod("low")
         lab.pod("critical", priorityClassName="system-node-critical")
         await lab.settle()
-        lab.kubelets.fill_disk("node-1", True)
+        lab.kubelets.faults.fill_disk("node-1", True)
         await lab.settle()
         pressure = condition(lab.find("Node", "node-1") or {}, "DiskPressure") or {}
         assert (pressure["status"], pressure["reason"]) == ("True", "KubeletHasDiskPressure")
@@ -127,7 +129,7 @@ async def test_a_full_disk_keeps_new_pods_away_and_evicts_the_least_important_fi
         assert "untolerated taint" in lab.events("Pod", "waits")[0][1]
         forced = (lab.find("Pod", "forced") or {})["status"]
         assert forced["message"] == "Pod was rejected: The node had condition: [DiskPressure]. "
-        lab.kubelets.fill_disk("node-1", False)
+        lab.kubelets.faults.fill_disk("node-1", False)
         await lab.after(299)
         assert taints(lab, "node-1") == [DISK_TAINT]
         await lab.after(2)
@@ -143,7 +145,7 @@ async def test_evicted_replicas_are_replaced_elsewhere() -> None:
     async with virtual_lab(nodes=2) as lab:
         lab.deployment("web", 4)
         await lab.settle()
-        lab.kubelets.fill_disk("node-1", True)
+        lab.kubelets.faults.fill_disk("node-1", True)
         await lab.after(30)
         active = [pod for pod in lab.pods(app="web") if is_pod_active(pod)]
         assert [pod["spec"]["nodeName"] for pod in active] == ["node-2"] * 4
@@ -151,11 +153,11 @@ async def test_evicted_replicas_are_replaced_elsewhere() -> None:
 
 async def test_all_is_mended_at_once() -> None:
     async with virtual_lab() as lab:
-        lab.kubelets.freeze("node-1", True)
-        lab.kubelets.partition("node-2", True)
-        lab.kubelets.fill_disk("node-3", True)
+        lab.kubelets.faults.freeze("node-1", True)
+        lab.kubelets.faults.partition("node-2", True)
+        lab.kubelets.faults.fill_disk("node-3", True)
         await lab.after(120)
-        await lab.kubelets.mend()
+        await lab.kubelets.faults.mend()
         await lab.settle()
         assert [ready(lab, f"node-{n}") for n in (1, 2, 3)] == ["True"] * 3
         assert [taints(lab, f"node-{n}") for n in (1, 2, 3)] == [[], [], []]

@@ -349,5 +349,5 @@ async def test_an_idle_node_has_no_task_and_writes_nothing() -> None:
     await world.after(3600)
     assert len(world.client.statuses) == written
     kubelet = world.kubelets._nodes["node-1"]
-    assert kubelet._pods._tasks == set()
+    assert kubelet._pods._endings._tasks == set()
     assert all(record.worker is None and record.timer is None for record in kubelet._pods._records.values())

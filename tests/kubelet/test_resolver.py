@@ -3,10 +3,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from kubelet_world import pod
 
 from k8slab.kubelet.resolver import aliases, domain, resolver
-
-from kubelet_world import pod
 
 MACHINE = "# mine\nnameserver 10.0.0.2\nsearch lan\noptions edns0\n"
 CLUSTER = "default.svc.cluster.local svc.cluster.local cluster.local"

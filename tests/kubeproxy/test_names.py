@@ -37,7 +37,9 @@ def cluster() -> tuple[Names, FakeClient]:
         annotated(service("127.64.240.8", {"port": 80}, name="low"), '{"80": 18080}'),
         service("None", {"port": 5432, "name": "sql"}, name="db"),
         service("", name="out", type="ExternalName", externalName="example.org"),
-        hosts(slice_of(Backend("127.64.1.2", 5432), Backend("127.64.2.2", 5432), name="db", port="sql"), "db-0", "db-1"),
+        hosts(
+            slice_of(Backend("127.64.1.2", 5432), Backend("127.64.2.2", 5432), name="db", port="sql"), "db-0", "db-1"
+        ),
         hosts(moved(slice_of(Backend("127.64.3.2", 5432), name="db", port="sql", ready=False)), "db-2"),
         moved(slice_of(Backend("127.64.3.3", 5432), name="db", port="sql"), "db-3"),
     )
@@ -97,7 +99,11 @@ def test_records(name: str, type_: int, values: list[str] | None) -> None:
 
 def test_whose_names() -> None:
     names, _ = cluster()
-    ours = [name for name in ("web.default.svc.cluster.local", "cluster.local", "2.1.64.127.in-addr.arpa") if names.is_ours(name)]
+    ours = [
+        name
+        for name in ("web.default.svc.cluster.local", "cluster.local", "2.1.64.127.in-addr.arpa")
+        if names.is_ours(name)
+    ]
     assert len(ours) == 3
     assert not any(map(names.is_ours, ("example.org", "mycluster.local", "8.8.8.8.in-addr.arpa", "web")))
 
@@ -107,7 +113,9 @@ def test_lines_of_hosts() -> None:
     lines = names.hosts("default").splitlines()
     assert "127.64.240.7\tweb.default.svc.cluster.local web.default.svc web.default web" in lines
     db = next(line for line in lines if line.startswith("127.64.1.2"))
-    assert db.split("\t")[1].split()[:4] == [f"db-0.db.default{end}" for end in (".svc.cluster.local", ".svc", "")] + ["db-0.db"]
+    assert db.split("\t")[1].split()[:4] == [f"db-0.db.default{end}" for end in (".svc.cluster.local", ".svc", "")] + [
+        "db-0.db"
+    ]
     assert db.endswith(" db")
     assert all(not line.endswith((" web", " db")) for line in names.hosts("shop").splitlines())
 

@@ -66,7 +66,7 @@ def prepare(spec: dict[str, Any], streams: Sequence[int]) -> None:
 def own_session(spec: dict[str, Any]) -> None:
     """Signals meant for the shim's terminal, if it has any, are not for us; those of our own are."""
     os.setsid()
-    if spec.get("tty"):
+    if spec.get("tty") and not spec["fenced"]:  # behind fences, the command takes it for itself (sandbox.py)
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
