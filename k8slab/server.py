@@ -27,7 +27,7 @@ from k8slab.api import metrics
 from k8slab.api.errors import Conflict, NotFound
 from k8slab.api.kinds import KINDS
 from k8slab.apiserver import app, private, reset
-from k8slab.apiserver.bootstrap import bootstrap
+from k8slab.apiserver.bootstrap import announce_dns, bootstrap
 from k8slab.apiserver.serve import HttpServer, listen
 from k8slab.apiserver.verbs import Verbs
 from k8slab.client.events import Recorder
@@ -38,6 +38,7 @@ from k8slab.controllers.disruption import DisruptionController, StaleDisruptionC
 from k8slab.controllers.endpoints import EndpointsController, EndpointSliceController
 from k8slab.controllers.ephemeral import EphemeralVolumeController
 from k8slab.controllers.garbage import GarbageCollector
+from k8slab.controllers.loadbalancer import LoadBalancerController
 from k8slab.controllers.namespace import NamespaceController
 from k8slab.controllers.nodelifecycle import NodeLifecycleController, TaintEvictionController
 from k8slab.controllers.persistentvolume import PersistentVolumeController
@@ -54,7 +55,11 @@ from k8slab.kubelet.disks import remove_volume
 from k8slab.kubelet.kubelets import Kubelets
 from k8slab.kubelet.meter import Meter
 from k8slab.kubelet.node import NodeConfig
-from k8slab.kubeproxy.proxy import Proxy
+from k8slab.kubelet.resolver import Naming
+from k8slab.kubeproxy import dns
+from k8slab.kubeproxy.balance import Caller
+from k8slab.kubeproxy.names import Names
+from k8slab.kubeproxy.proxy import Proxy, on_this_machine
 from k8slab.runtime.base import FENCES, Runtime
 from k8slab.scheduler.loop import Scheduler
 from k8slab.settings import LabError, Settings, StateFolder, write_private
@@ -196,20 +201,45 @@ class LabServer:
             GarbageCollector(self.client, self.clock, kinds),
             NamespaceController(self.client, self.clock, names),
             LocalProvisioner(self.client, self.clock, partial(remove_volume, self.disks)),
+            *([LoadBalancerController(self.client, self.clock, pool)] if (pool := self.plan.balancers) else []),
             HorizontalPodAutoscalerController(self.client, self.clock, self.meter.pods),
             RootCAController(self.client, self.clock, self.credentials.ca.decode()),
         ):
             self._run(controller.name, controller.run())
         self.scheduler = Scheduler(self.client, self.clock, self._recorder("default-scheduler"))
         self._run("scheduler", self.scheduler.run())
-        self.proxy = Proxy(self.client, self.clock, self._recorder("kube-proxy"))
+        naming = await self._start_names()
+        self.proxy = Proxy(
+            self.client, self.clock, self._recorder("kube-proxy"),
+            opens=lambda address: on_this_machine(address) and address != naming.dns, identify=self._who_calls,
+        )  # fmt: skip
         self._run("kubeproxy", self.proxy.run())
         self.kubelets = Kubelets(
             self.client, self.runtime, self.clock, partial(self._recorder, "kubelet"),
-            self.folder.runtime / "volumes", self.disks,
+            self.folder.runtime / "volumes", self.disks, naming,
         )  # fmt: skip
+        self.names.subscribe(self.kubelets.names_changed)
         self._undo.push_async_callback(self.kubelets.stop)
         await self.kubelets.start(self._nodes(), self._kept().get("off", ()))
+
+    async def _start_names(self) -> Naming:
+        """How pods find names: by a DNS server where port 53 may be opened, else by files where they have their own."""
+        self.names = Names(self.client, self.plan.subnet or "127.0.0.0/8")
+        wanted = bool(self.plan.number) and announce_dns(self.verbs, there=True)
+        server = await dns.started(self.names, self.verbs.allocator.dns) if wanted else None
+        if server:
+            self._undo.push_async_callback(server.stop)
+        announce_dns(self.verbs, there=server is not None)
+        fenced = "mount" in self.runtime.abilities.fences
+        self.naming = ("dns" if server else "hosts") if fenced else ""
+        hosts = self.names.hosts if self.naming == "hosts" else None
+        return Naming(server.address if server else "", hosts, dns.resolver_of_machine())
+
+    async def _who_calls(self, client: tuple[str, int], peer: tuple[str, int]) -> Caller | None:
+        """The pod at the other end of a Service's connection."""
+        uid = await self.runtime.pod_at(client, peer)
+        address = self.runtime.pods().get(uid, "") if uid else ""
+        return Caller(address, self.kubelets.node_of(uid)) if uid and address else None
 
     def _recorder(self, component: str, host: str = "") -> Recorder:
         return Recorder(self.client, self.clock, component, host)
@@ -249,6 +279,7 @@ class LabServer:
             "missing": dict(real.missing),
             "crash": True,
             "power": True,
+            "names": self.naming,  # "dns", "hosts", or empty: names are not found in pods
         }
 
     async def reset(self) -> None:
@@ -279,17 +310,10 @@ class LabServer:
             await (self.kubelets.power_on if on else self.kubelets.power_off)(node)
         self._keep({**self._kept(), "off": self.kubelets.off})
 
-    def freeze(self, node: str, on: bool) -> None:
+    def fault(self, what: str, node: str, on: bool) -> None:
+        faults = self.kubelets.faults
         with _node(node):
-            self.kubelets.faults.freeze(node, on)
-
-    def partition(self, node: str, on: bool) -> None:
-        with _node(node):
-            self.kubelets.faults.partition(node, on)
-
-    def disk(self, node: str, on: bool) -> None:
-        with _node(node):
-            self.kubelets.faults.fill_disk(node, on)
+            {"freeze": faults.freeze, "partition": faults.partition, "disk": faults.fill_disk}[what](node, on)
 
     def slow(self, namespace: str, service: str, seconds: float) -> None:
         self.client.get("Service", service, namespace)

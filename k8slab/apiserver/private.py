@@ -18,6 +18,7 @@ from k8slab.api.errors import BadRequest
 
 LIMIT = 4096  # bytes of a request's body
 SLOWEST = 60_000  # milliseconds
+FAULTS = ("freeze", "partition", "disk")  # a late heartbeat, a cut line to the API, a full disk
 
 
 class Hooks(Protocol):
@@ -43,16 +44,8 @@ class Hooks(Protocol):
         """Pull a node's plug, or put it back. Raises NotFound."""
         ...
 
-    def freeze(self, node: str, on: bool) -> None:
-        """Hold a node's heartbeat, or let it beat again. Raises NotFound."""
-        ...
-
-    def partition(self, node: str, on: bool) -> None:
-        """Cut a node off from the API, or join it again. Raises NotFound."""
-        ...
-
-    def disk(self, node: str, on: bool) -> None:
-        """Let a node believe that its disk is full, or not. Raises NotFound."""
+    def fault(self, what: str, node: str, on: bool) -> None:
+        """One of FAULTS of a node, on or off. Raises NotFound."""
         ...
 
     def slow(self, namespace: str, service: str, seconds: float) -> None:
@@ -104,9 +97,9 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 def _faults(hooks: Hooks) -> dict[str, Endpoint]:
     """The faults that are switched on and off, and slowness, which has a measure."""
 
-    def switch(fault: Callable[[str, bool], None]) -> Endpoint:
+    def switch(what: str) -> Endpoint:
         async def endpoint(request: Request) -> Response:
-            fault(*await _switch(request))
+            hooks.fault(what, *await _switch(request))
             return _answer({})
 
         return endpoint
@@ -119,8 +112,7 @@ def _faults(hooks: Hooks) -> dict[str, Endpoint]:
         hooks.slow(_word(body, "namespace"), _word(body, "service"), ms / 1000)
         return _answer({})
 
-    switches = {"freeze": hooks.freeze, "partition": hooks.partition, "disk": hooks.disk}
-    return {"slow": slow, **{name: switch(fault) for name, fault in switches.items()}}
+    return {"slow": slow, **{what: switch(what) for what in FAULTS}}
 
 
 def _answer(body: dict[str, Any]) -> Response:

@@ -32,6 +32,7 @@ from k8slab.kubelet.node import (
     node_status,
 )
 from k8slab.kubelet.notes import Refusal
+from k8slab.kubelet.resolver import NO_NAMES, Naming
 from k8slab.kubelet.workers import PodWorkers
 from k8slab.runtime.base import Runtime
 
@@ -62,10 +63,11 @@ class Kubelet:
         folder: Path | None = None,
         disks: Path | None = None,
         images: Iterable[str] = (),
+        naming: Naming = NO_NAMES,
     ) -> None:
         self.config, self.on = config, False
         self._client, self._runtime, self._clock, self._recorder = client, runtime, clock, recorder
-        place = Place(config.name, config.address, config.capacity)
+        place = Place(config.name, config.address, config.capacity, naming)
         launcher = Launcher(client, runtime, clock, recorder, place, images)
         self._pods = PodWorkers(client, runtime, clock, launcher, config.cidr, folder, Disks(disks, config.name))
         self._launcher = launcher

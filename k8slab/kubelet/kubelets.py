@@ -23,6 +23,7 @@ from k8slab.kubelet.line import Line
 from k8slab.kubelet.node import NodeConfig
 from k8slab.kubelet.pressure import Pressure
 from k8slab.kubelet.projection import origins
+from k8slab.kubelet.resolver import NO_NAMES, Naming
 from k8slab.kubelet.restarts import runs_on
 from k8slab.kubelet.restoring import told
 from k8slab.kubelet.streams import Streams
@@ -31,6 +32,7 @@ from k8slab.runtime.base import Runtime
 
 log = logging.getLogger(__name__)
 
+SETTLED = 0.1  # real seconds names are waited for that change together
 GOLDEN = 0.6180339887498949  # multiples of it, taken mod 1, fall evenly however many there are
 
 
@@ -45,7 +47,9 @@ class Kubelets:
         recorder_for: Callable[[str], Recorder],
         folder: Path | None = None,
         disks: Path | None = None,
+        naming: Naming = NO_NAMES,
     ) -> None:
+        self._naming, self._renaming = naming, False
         self._client, self._runtime, self._clock, self._recorder_for = client, runtime, clock, recorder_for
         self._folder, self._disks = (folder, disks) if runtime.abilities.real else (None, None)
         self._nodes: dict[str, Kubelet] = {}
@@ -53,6 +57,7 @@ class Kubelets:
         self._pods: dict[str, str] = {}  # pod uid -> node, for what the runtime has to say
         self._images: list[str] = []
         self._looking: asyncio.Task[None] | None = None  # at memory and disk
+        self._writing: asyncio.Task[None] | None = None  # names into files
         self.faults = Faults(clock, self._nodes, self._lines, partial(client.informer("Pod").by, "node"))
         self.streams = Streams(client, runtime, clock, self._answers)
 
@@ -105,6 +110,7 @@ class Kubelets:
             folder=self._folder,
             disks=self._disks,
             images=self._images,
+            naming=self._naming,
         )
         phase = len(self._nodes) * GOLDEN % 1
         self._nodes[config.name] = kubelet
@@ -120,8 +126,9 @@ class Kubelets:
     async def stop(self) -> None:
         """The server ends; containers are the runtime's to keep or to end."""
         self.faults.close()
-        if self._looking:
-            self._looking.cancel()
+        for task in (self._looking, self._writing):
+            if task:
+                task.cancel()
         await asyncio.gather(*(kubelet.stop() for kubelet in self._nodes.values()))
 
     async def power_off(self, node: str) -> None:
@@ -131,6 +138,25 @@ class Kubelets:
     async def power_on(self, node: str) -> None:
         """Switch it on again. Raises KeyError for a node there is not."""
         await self._nodes[node].power_on()
+
+    def node_of(self, uid: str) -> str:
+        """The node of a pod; empty for one that is on none."""
+        return self._pods.get(uid, "")
+
+    def names_changed(self) -> None:
+        """Where names stand in files, write them anew, once for all the changes of a moment."""
+        if self._naming.hosts and not self._renaming:
+            self._renaming = True
+            self._clock.call_later(SETTLED * self._clock.speed, self._begin_renaming)
+
+    def _begin_renaming(self) -> None:
+        self._renaming = False
+        self._writing = asyncio.get_running_loop().create_task(self._rename())
+
+    async def _rename(self) -> None:
+        for pod in list(self._client.informer("Pod").list()):
+            if pod["metadata"]["uid"] in self._pods:
+                await self._runtime.rename(pod["metadata"]["uid"], self._naming.lines(pod))
 
     def _answers(self, node: str) -> bool:
         """Whether the API server reaches a node."""

@@ -1,11 +1,11 @@
 """How a pod's containers look up names: its /etc/resolv.conf, and what stands in its /etc/hosts. Pure.
 
-`workers.py` hands both to the runtime with the pod's sandbox. The rules are those of pkg/kubelet/network/dns.
+`ground.py` hands both to the runtime with the pod's sandbox. The rules are those of pkg/kubelet/network/dns.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from k8slab.api.objects import Obj
@@ -62,6 +62,28 @@ def resolver(pod: Obj, cluster_dns: str, machine: str) -> str:
     return str(made)
 
 
+@dataclass(frozen=True)
+class Naming:
+    """How names are found in this cluster: by its DNS server at `dns`, or, where there can be none, by the lines that
+    `hosts` has for a namespace; `machine` is this machine's own resolv.conf."""
+
+    dns: str = ""
+    hosts: Callable[[str], str] | None = None
+    machine: str = ""
+
+    def files(self, pod: Obj) -> dict[str, str]:
+        """What the pod's sandbox is told: its full name's end, more lines of /etc/hosts, its resolv.conf."""
+        return {"domain": domain(pod), "hosts": self.lines(pod), "resolver": resolver(pod, self.dns, self.machine)}
+
+    def lines(self, pod: Obj) -> str:
+        """What stands in its /etc/hosts below its own names."""
+        names = self.hosts(pod["metadata"].get("namespace", "")) if self.hosts else ""
+        return aliases(pod) + (f"\n# Names of the cluster, kept up to date.\n{names}" if names else "")
+
+
+NO_NAMES = Naming()
+
+
 def _joined(first: Sequence[str], more: Sequence[str]) -> list[str]:
     return [*dict.fromkeys((*first, *more))]
 
@@ -86,5 +108,3 @@ def aliases(pod: Obj) -> str:
     asked = pod["spec"].get("hostAliases") or ()
     lines = [f"{each['ip']}\t{' '.join(each.get('hostnames') or ())}\n" for each in asked]
     return "".join(["\n# Entries added by HostAliases.\n", *lines]) if lines else ""
-
-

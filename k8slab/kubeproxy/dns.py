@@ -131,6 +131,17 @@ class DnsServer:
         return None
 
 
+async def started(names: Names, address: str) -> DnsServer | None:
+    """A server that answers at this address, or None where its port may not be opened."""
+    server = DnsServer(names, address, upstream_servers())
+    try:
+        await server.start()
+    except OSError as error:
+        log.info("names are not served at %s:%d: %s", address, PORT, error)
+        return None
+    return server
+
+
 class _Udp(asyncio.DatagramProtocol):
     def __init__(self, server: DnsServer) -> None:
         self._server = server
@@ -150,11 +161,15 @@ async def _ask(address: str, message: bytes) -> bytes:
         return answer
 
 
-def upstream_servers(resolver: Path = Path("/etc/resolv.conf")) -> list[str]:
-    """The DNS servers this machine asks."""
+def resolver_of_machine(file: Path = Path("/etc/resolv.conf")) -> str:
+    """What this machine's resolv.conf says; nothing if it has none."""
     try:
-        lines = resolver.read_text().splitlines()
+        return file.read_text()
     except OSError:
-        return []
-    words = (line.split() for line in lines)
+        return ""
+
+
+def upstream_servers(file: Path = Path("/etc/resolv.conf")) -> list[str]:
+    """The DNS servers this machine asks."""
+    words = (line.split() for line in resolver_of_machine(file).splitlines())
     return [each[1] for each in words if len(each) > 1 and each[0] == "nameserver"]
