@@ -17,6 +17,7 @@ from k8slab.api.objects import Obj, annotations_of
 from k8slab.client.http import HttpClient
 from k8slab.settings import LabError
 
+FREE = 1024  # below, ports may be kept for root
 REAL_PORTS = "k8slab.io/real-ports"  # on a Service whose low ports are served on others: {"80": 38211}
 
 
@@ -64,6 +65,8 @@ def fetch(client: HttpClient, url: str, namespace: str, *, direct: bool, timeout
     place = locate(client, parts.hostname, parts.port or (443 if parts.scheme == "https" else 80), namespace)
     path = parts.path + (f"?{parts.query}" if parts.query else "")
     try:
+        if not direct and not place.proxy:
+            raise LabError(f"{url} can be reached from inside of the cluster only: ask from one of its pods.")
         if not direct:
             return _answer(client.send("GET", f"{place.proxy}/{path.lstrip('/')}", timeout=timeout, **asked))
         target = f"{parts.scheme}://{place.host}:{place.port}{path}"
@@ -77,21 +80,49 @@ def fetch(client: HttpClient, url: str, namespace: str, *, direct: bool, timeout
 
 
 def locate(client: HttpClient, host: str, port: int, namespace: str) -> Place:
-    """Find a Service by its name (`web`, `web.default`, `web.default.svc.cluster.local`), a node, or an address."""
+    """Find what the cluster's DNS would: a Service (`web`, `web.default`, `web.default.svc.cluster.local`), a pod behind
+    a headless one (`db-0.db`), a pod by its address (`127-64-1-2.default.pod`); and a node, or an address."""
     if host.replace(".", "").isdigit():
-        return Place(host, port)
-    name, *domain = host.split(".")
+        return Place(host, _real_port(client, host, port))
+    name, *domain = host.removesuffix(".cluster.local").removesuffix(".svc").split(".")
     home = domain[0] if domain else namespace
+    if domain[1:] == ["pod"]:
+        return Place(name.replace("-", "."), port)
     service = client.find("Service", name, home)
     if service is not None:
         return _service(client, service, port)
+    if domain and (place := _member(client, name, domain[0], domain[1] if len(domain) > 1 else namespace, port)):
+        return place
     if not domain and (node := client.find("Node", name)):
         return Place(_internal_address(node), port)
     raise LabError(f"The namespace {home!r} has no Service {name!r}. `kubectl get services` lists those it has.")
 
 
+def _real_port(client: HttpClient, address: str, port: int) -> int:
+    """Which port is open at an address that may be a Service's."""
+    for service in client.list("Service") if port < FREE else ():
+        balancer = (service.get("status") or {}).get("loadBalancer") or {}
+        outer = [each.get("ip") for each in balancer.get("ingress") or []]
+        if address in (service["spec"].get("clusterIP"), *outer):
+            return real_ports(service).get(port, port)
+    return port
+
+
+def _member(client: HttpClient, host: str, service: str, namespace: str, port: int) -> Place | None:
+    """A pod that has a name of its own under a headless Service."""
+    for found in client.list("EndpointSlice", namespace, f"kubernetes.io/service-name={service}"):
+        for endpoint in found.get("endpoints") or []:
+            address = endpoint["addresses"][0]
+            if host in (endpoint.get("hostname"), address.replace(".", "-")):
+                pod = (endpoint.get("targetRef") or {}).get("name", "")
+                return Place(address, port, f"/api/v1/namespaces/{namespace}/pods/{pod}:{port}/proxy")
+    return None
+
+
 def _service(client: HttpClient, service: Obj, port: int) -> Place:
     meta, spec = service["metadata"], service["spec"]
+    if spec.get("type") == "ExternalName":
+        return Place(spec["externalName"], port)
     ports = {entry["port"]: entry for entry in spec.get("ports") or []}
     if port not in ports:
         have = ", ".join(map(str, ports)) or "none"

@@ -34,7 +34,14 @@ NODE = {
 SLICE = {
     "kind": "EndpointSlice",
     "metadata": {"name": "db-1", "namespace": "default"},
-    "endpoints": [{"addresses": ["127.64.1.9"], "conditions": {"ready": True}}],
+    "endpoints": [
+        {
+            "addresses": ["127.64.1.9"],
+            "hostname": "db-0",
+            "conditions": {"ready": True},
+            "targetRef": {"kind": "Pod", "name": "db-0"},
+        }
+    ],
     "ports": [{"port": 6379}],
 }
 CLUSTER = Cluster(
@@ -42,6 +49,9 @@ CLUSTER = Cluster(
     service("low", **{services.REAL_PORTS: '{"80": 18080}'}),
     service("spoilt", **{services.REAL_PORTS: "[]"}),
     service("db", address="None", ports=(6379,)),
+    service("out", address=None) | {"spec": {"type": "ExternalName", "externalName": "example.org"}},
+    service("outer", address="127.64.240.8", **{services.REAL_PORTS: '{"80": 18081}'})
+    | {"status": {"loadBalancer": {"ingress": [{"ip": "127.64.232.1"}]}}},
     NODE,
     SLICE,
 )
@@ -58,6 +68,13 @@ CLUSTER = Cluster(
         ("db", 6379, ("127.64.1.9", 6379)),
         ("node-1", 30080, ("127.64.1.1", 30080)),
         ("127.64.1.2", 8080, ("127.64.1.2", 8080)),
+        ("127.64.240.8", 80, ("127.64.240.8", 18081)),
+        ("127.64.232.1", 80, ("127.64.232.1", 18081)),
+        ("out", 443, ("example.org", 443)),
+        ("db-0.db", 6379, ("127.64.1.9", 6379)),
+        ("db-0.db.default.svc.cluster.local", 6379, ("127.64.1.9", 6379)),
+        ("127-64-1-9.db.default", 6379, ("127.64.1.9", 6379)),
+        ("127-64-1-9.default.pod.cluster.local", 8080, ("127.64.1.9", 8080)),
     ],
 )
 def test_where_a_name_leads(host, port, where):
@@ -70,6 +87,7 @@ def test_where_a_name_leads(host, port, where):
     [
         ("nope", 80, "The namespace 'default' has no Service 'nope'"),
         ("web.shop", 80, "The namespace 'shop' has no Service 'web'"),
+        ("db-9.db", 80, "The namespace 'db' has no Service 'db-9'"),
         ("web", 81, "has no port 81. It has: 80. Write http://web:PORT."),
     ],
 )
