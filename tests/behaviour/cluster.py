@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +32,15 @@ def until(condition: Callable[[], T], what: str = "", patience: float = PATIENCE
         assert time.monotonic() < end, f"after {patience:g} s still not so: {what or condition}"
         time.sleep(0.02)
     return found
+
+
+def fetch(url: str, timeout: float = 5) -> str:
+    """A page, or the empty string when nobody answers."""
+    try:
+        with urllib.request.urlopen(url, timeout=timeout) as response:
+            return str(response.read().decode())
+    except OSError:
+        return ""
 
 
 class Cluster:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 
 from k8slab.api.objects import condition
-from tests.behaviour.cluster import FOREVER, IMAGE, Namespace, box, is_ready, pod, until
+from tests.behaviour.cluster import FOREVER, IMAGE, Namespace, box, fetch, is_ready, pod, until
 
 
 def test_submitted_and_removed(real: Namespace) -> None:
@@ -224,3 +224,18 @@ def test_downward_api_env(real: Namespace) -> None:
     done = real.phase("itself", "Succeeded")
     told = dict(line.split("=", 1) for line in real.logs("itself").splitlines() if "=" in line)
     assert [told[name] for name in wanted] == ["itself", real.name, done["status"]["podIP"]]
+
+
+def test_a_basic_image_on_each_replica(real: Namespace) -> None:
+    """[sig-apps] ReplicaSet should serve a basic image on each replica with a public image"""
+    template = {"metadata": {"labels": {"app": "basic"}}, "spec": {"containers": [box("c")]}}
+    spec = {"replicas": 3, "selector": {"matchLabels": {"app": "basic"}}, "template": template}
+    real.create({"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {"name": "basic"}, "spec": spec})
+    until(lambda: len([p for p in real.list("Pod", "app=basic") if is_ready(p)]) == 3)
+
+    def answers() -> set[str]:
+        found = {fetch(f"http://{p['status']['podIP']}:8080/") for p in real.list("Pod", "app=basic")}
+        return {line.removeprefix("pod: ") for text in found for line in text.splitlines() if line.startswith("pod: ")}
+
+    names = {p["metadata"]["name"] for p in real.list("Pod", "app=basic")}
+    until(lambda: answers() == names, "each replica says its own name")
