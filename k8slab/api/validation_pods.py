@@ -30,6 +30,7 @@ from k8slab.api.errors import Cause
 from k8slab.api.objects import Obj
 from k8slab.api.validation_containers import host_ports
 from k8slab.api.validation_ephemeral import ephemeral_containers, none_at_first, only_added
+from k8slab.api.validation_restarts import restart_policy
 
 EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 CHANGEABLE = (
@@ -58,8 +59,7 @@ def _init_containers(spec: Obj, path: str) -> Iterable[Cause]:
             yield duplicate(f"{where}.name", name)
         taken.add(name)
         restart = container.get("restartPolicy")
-        if restart is not None and restart != "Always":
-            yield unsupported(f"{where}.restartPolicy", restart, ["Always"])
+        yield from restart_policy(container, where)
         for field in ("lifecycle", "livenessProbe", "readinessProbe", "startupProbe"):
             if restart != "Always" and container.get(field) is not None:
                 yield forbidden(f"{where}.{field}", "may not be set for init containers without restartPolicy=Always")
@@ -67,8 +67,7 @@ def _init_containers(spec: Obj, path: str) -> Iterable[Cause]:
 
 def _containers(containers: list[Obj], path: str) -> Iterable[Cause]:
     for index, container in enumerate(containers):
-        if container.get("restartPolicy") is not None:
-            yield forbidden(f"{path}[{index}].restartPolicy", "may not be set for non-init containers")
+        yield from restart_policy(container, f"{path}[{index}]")
     yield from host_ports(containers, path)
 
 

@@ -18,6 +18,7 @@ PULL_FIRST, PULL_MOST = 10.0, 300.0
 MOUNT_FIRST, MOUNT_MOST = 0.5, 122.0  # pkg/volume/util/nestedpendingoperations: exponentialbackoff
 RETRY = 10.0  # what could not be configured or created is tried again after this long
 ERROR_SHOWN = 5.0  # ErrImagePull stays this long in the status before it reads ImagePullBackOff
+DEADLINE = "Pod was active on the node longer than the specified deadline"
 POD = ""  # the note about the pod itself (its volumes, its sandbox) has no container's name
 
 

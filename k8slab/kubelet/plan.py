@@ -21,7 +21,6 @@ from k8slab.kubelet.view import (
     init_failed,
     is_done,
     is_init_done,
-    is_overdue,
     main_containers,
 )
 from k8slab.runtime.base import ContainerState
@@ -93,7 +92,7 @@ def decide(view: View) -> Plan:
     plan = Plan()
     if is_terminating(view.pod):
         _terminate(view, plan)
-    elif (view.pod.get("status") or {}).get("phase") in FINISHED or view.refused or is_done(view) or is_overdue(view):
+    elif (view.pod.get("status") or {}).get("phase") in FINISHED or view.refused or is_done(view):
         _stop(view, plan, grace_of(view))
     else:
         if (left := deadline_left(view)) is not None:

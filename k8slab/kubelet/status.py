@@ -20,7 +20,6 @@ from k8slab.kubelet.view import (
     is_done,
     is_init_done,
     is_initialized,
-    is_overdue,
     is_ready,
     is_started,
     main_containers,
@@ -29,7 +28,6 @@ from k8slab.runtime.base import ContainerState
 
 OURS = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
 UNSTARTED = "StartError"  # containerd's word for a container whose command could not be run; it began in 1970
-DEADLINE = "Pod was active on the node longer than the specified deadline"
 
 
 def pod_status(view: View) -> Obj:
@@ -64,11 +62,7 @@ def pod_status(view: View) -> Obj:
 
 def _why_failed(view: View) -> Obj:
     """`reason` and `message` of a pod that failed as a whole, not because of how its containers ended."""
-    if view.refused:
-        return {"reason": view.refused.reason, "message": view.refused.message}
-    if is_overdue(view) and not is_terminating(view.pod):
-        return {"reason": "DeadlineExceeded", "message": DEADLINE}
-    return {}
+    return {"reason": view.refused.reason, "message": view.refused.message} if view.refused else {}
 
 
 # ---------------------------------------------------------------------------------------------- phase
@@ -81,7 +75,7 @@ def pod_phase(view: View, main: list[Obj]) -> str:
         return old
     busy = any(view.running(c["name"]) for c in [*init_containers(view.pod), *main_containers(view.pod)])
     ended = all("terminated" in status["state"] for status in main)
-    if not busy and (view.refused or init_failed(view) or is_overdue(view)):
+    if not busy and (view.refused or init_failed(view)):
         return "Failed"
     if not is_initialized(view):
         return "Pending"

@@ -20,12 +20,12 @@ from k8slab.kubelet.endings import Endings
 from k8slab.kubelet.ground import Ground
 from k8slab.kubelet.hooks import Hooks
 from k8slab.kubelet.launch import Launcher
-from k8slab.kubelet.notes import RETRY, Note, Refusal
+from k8slab.kubelet.notes import DEADLINE, RETRY, Note, Refusal
 from k8slab.kubelet.plan import Plan, decide
 from k8slab.kubelet.probing import Probing
 from k8slab.kubelet.record import Record
 from k8slab.kubelet.status import pod_status
-from k8slab.kubelet.view import View, add_lost, all_containers, full_name, statuses
+from k8slab.kubelet.view import View, add_lost, all_containers, full_name, is_done, is_overdue, statuses
 from k8slab.runtime.base import ContainerState, Runtime
 
 log = logging.getLogger(__name__)
@@ -175,6 +175,8 @@ class PodWorkers:
             if record.stale and any(view.containers.values()):
                 self._ground.refresh(record)
             self._probing.follow(record, view)
+            if self._is_late(record, view):
+                continue
             plan = decide(view)
             if plan.over:
                 await self._finish(record, view)
@@ -187,6 +189,14 @@ class PodWorkers:
             if plan.start and self._runtime.abilities.real:
                 self._tell(record, view)  # not for records: they start at once, their ContainerCreating lasts no time
             await self._act(record, plan)
+
+    def _is_late(self, record: Record, view: View) -> bool:
+        """Whether its activeDeadlineSeconds are over, found out just now."""
+        if record.refused or not is_overdue(view) or is_terminating(record.pod) or is_done(view):
+            return False
+        record.refused = Refusal("DeadlineExceeded", DEADLINE)
+        self._launcher.record.event(record.pod, "Normal", "DeadlineExceeded", DEADLINE)
+        return True
 
     async def _listen(self, record: Record) -> None:
         """Take down the last words of containers that have ended."""

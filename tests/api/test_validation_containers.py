@@ -12,7 +12,19 @@ CONTAINERS = [
         {"imagePullPolicy": "Sometimes"},
         [f'{C}.imagePullPolicy: Unsupported value: "Sometimes": supported values: "Always", "IfNotPresent", "Never"'],
     ),
-    ({"restartPolicy": "Always"}, [f"{C}.restartPolicy: Forbidden: may not be set for non-init containers"]),
+    ({"restartPolicy": "Always"}, []),
+    (
+        {"restartPolicy": "No"},
+        [f'{C}.restartPolicy: Unsupported value: "No": supported values: "Always", "Never", "OnFailure"'],
+    ),
+    (
+        {"restartPolicyRules": [{}]},
+        [f"{C}.restartPolicy: Required value: must specify restartPolicy when restart rules are used"],
+    ),
+    (
+        {"restartPolicy": "Never", "restartPolicyRules": [{"action": "Restart"}]},
+        [f"{C}.restartPolicyRules[0].exitCodes: Required value: must be specified"],
+    ),
     ({"ports": [{"name": "web"}]}, [f"{C}.ports[0].containerPort: Required value"]),
     (
         {"ports": [{"containerPort": 70000}]},
