@@ -11,7 +11,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 from weakref import WeakKeyDictionary
 
 from k8slab.api.errors import AlreadyExists, ApiError, NotFound
@@ -90,7 +90,7 @@ class Budget:
     client-go drops events when a thousand are queued (tools/record, maxQueuedEvents); a lab has no such queue.
     """
 
-    _budgets: WeakKeyDictionary[Client, Budget] = WeakKeyDictionary()
+    _budgets: ClassVar[WeakKeyDictionary[Client, Budget]] = WeakKeyDictionary()
 
     def __init__(self) -> None:
         self._allowance = _Allowance(AT_ONCE, 0.0)

@@ -88,7 +88,7 @@ class World:
             return rng.choice((True, False))
         if schema.get("enum"):
             return rng.choice(schema["enum"])
-        if schema.get("format") == "date-time" or depth > 0 and rng.random() < 0.6:
+        if schema.get("format") == "date-time" or (depth > 0 and rng.random() < 0.6):
             return rng.choice(("2026-01-01T00:00:00Z",) if schema.get("format") == "date-time" else ("web", "a", "1"))
         return rng.choice(TEXTS) if kind == "string" else rng.choice((*TEXTS, *NUMBERS))
 
