@@ -17,34 +17,48 @@ import shutil
 import signal
 import sqlite3
 import sys
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import fields, replace
 from functools import partial
 from typing import Any
 
 from k8slab import addresses, daemon, pki
+from k8slab.api import metrics
 from k8slab.api.errors import Conflict, NotFound
 from k8slab.api.kinds import KINDS
 from k8slab.apiserver import app, private, reset
 from k8slab.apiserver.bootstrap import bootstrap
-from k8slab.apiserver.requests import query_flag, query_int
 from k8slab.apiserver.serve import HttpServer, listen
 from k8slab.apiserver.verbs import Verbs
 from k8slab.client.events import Recorder
 from k8slab.client.local import LocalClient
-from k8slab.clock import Clock
+from k8slab.clock import Clock, to_timestamp
+from k8slab.controllers.cronjob import CronJobController
+from k8slab.controllers.daemonset import DaemonSetController
 from k8slab.controllers.deployment import DeploymentController
+from k8slab.controllers.disruption import DisruptionController, StaleDisruptionController
 from k8slab.controllers.endpoints import EndpointsController, EndpointSliceController
+from k8slab.controllers.ephemeral import EphemeralVolumeController
 from k8slab.controllers.garbage import GarbageCollector
+from k8slab.controllers.job import JobController
+from k8slab.controllers.job_release import JobPodReleaser
 from k8slab.controllers.namespace import NamespaceController
 from k8slab.controllers.nodelifecycle import NodeLifecycleController, TaintEvictionController
+from k8slab.controllers.persistentvolume import PersistentVolumeController
+from k8slab.controllers.podautoscaler import HorizontalPodAutoscalerController
 from k8slab.controllers.podgc import PodGarbageCollector
 from k8slab.controllers.protection import ClaimProtectionController, VolumeProtectionController
+from k8slab.controllers.provisioner import LocalProvisioner
 from k8slab.controllers.quota import ResourceQuotaController
-from k8slab.controllers.replicaset import ReplicaSetController
+from k8slab.controllers.replicaset import ReplicaSetController, ReplicationManager
 from k8slab.controllers.rootca import RootCAController
 from k8slab.controllers.serviceaccounts import ServiceAccountController
+from k8slab.controllers.statefulset import StatefulSetController
+from k8slab.controllers.ttl_after_finished import TTLAfterFinishedController
+from k8slab.kubelet import scratch
+from k8slab.kubelet.disks import remove_volume
 from k8slab.kubelet.kubelets import Kubelets
+from k8slab.kubelet.meter import Meter
 from k8slab.kubelet.node import NodeConfig
 from k8slab.kubeproxy.proxy import Proxy
 from k8slab.runtime.base import FENCES, Runtime
@@ -57,11 +71,22 @@ log = logging.getLogger("k8slab")
 CONTROLLERS = (
     DeploymentController,
     ReplicaSetController,
+    ReplicationManager,
+    StatefulSetController,
+    DaemonSetController,
+    JobController,
+    JobPodReleaser,
+    TTLAfterFinishedController,
+    CronJobController,
     EndpointsController,
     EndpointSliceController,
     NodeLifecycleController,
     TaintEvictionController,
     PodGarbageCollector,
+    DisruptionController,
+    StaleDisruptionController,
+    PersistentVolumeController,
+    EphemeralVolumeController,
     ResourceQuotaController,
     ServiceAccountController,
     ClaimProtectionController,
@@ -78,6 +103,7 @@ class LabServer:
 
     def __init__(self, settings: Settings, folder: StateFolder) -> None:
         self.settings, self.folder = replace(settings, runtime=_resolved(settings.runtime)), folder
+        self.disks = folder.path / "disks"
         self.clock = Clock(settings.speed)
         self.ended = asyncio.Event()
         self.down = False  # whether the lab goes when the server does
@@ -91,7 +117,7 @@ class LabServer:
         listener = listen(kept.get("port", 0))
         self._undo.callback(listener.close)
         self.port = listener.getsockname()[1]
-        self._keep({"port": self.port, "range": self.plan.number})
+        self._keep({"port": self.port, "range": self.plan.number, "off": kept.get("off", [])})
         issuing = asyncio.create_task(asyncio.to_thread(pki.credentials, self.folder, self.clock.time()))
         try:
             await self._start_runtime()
@@ -100,7 +126,8 @@ class LabServer:
         write_private(self.folder.kubeconfig, pki.kubeconfig(self.settings.context, self.port, made))
         self._open_store()
         await self._start_parts()
-        api = app.build(self.verbs, made.token, self, [*private.routes(self)])
+        metered = metrics.Objects(self.meter, to_timestamp)
+        api = app.build(self.verbs, made.token, self.kubelets.streams, [*private.routes(self)], metered)
         self.http = HttpServer(api, listener, made.certificate, made.key, self.clock)
         await self.http.start()
         self._undo.push_async_callback(self.http.stop)
@@ -142,7 +169,8 @@ class LabServer:
                 hint = f"`k8slab down --name {name}` removes the lab; `k8slab up` makes a new one."
                 raise LabError(f"The lab's objects in {self.folder.objects} cannot be read: {error}. {hint}") from error
         self._undo.callback(store.close)
-        self.verbs = Verbs(store, self.clock, self.plan.services)
+        closed = self.runtime.abilities.real and self.settings.host_access == "refuse"
+        self.verbs = Verbs(store, self.clock, self.plan.services, closed=closed)
         self.client = LocalClient(self.verbs)
         bootstrap(self.verbs, "127.0.0.1", self.port)
 
@@ -163,25 +191,32 @@ class LabServer:
 
     async def _close_runtime(self) -> None:
         await self.runtime.close(leave_running=not self.down)
+        if self.down:
+            scratch.sweep(self.folder.runtime / "volumes")
 
     async def _start_parts(self) -> None:
         """The parts that make wishes true, in the order in which a pod meets them."""
+        self.meter = Meter(self.client, self.runtime, self.clock)
+        self._run("meter", self.meter.run())
         kinds = list(KINDS)
         names = {kind.kind: f"{kind.plural}.{kind.group}" for kind in KINDS.values() if kind.namespaced}
         for controller in (
             *(make(self.client, self.clock) for make in CONTROLLERS),
             GarbageCollector(self.client, self.clock, kinds),
             NamespaceController(self.client, self.clock, names),
+            LocalProvisioner(self.client, self.clock, partial(remove_volume, self.disks)),
+            HorizontalPodAutoscalerController(self.client, self.clock, self.meter.pods),
             RootCAController(self.client, self.clock, self.credentials.ca.decode()),
         ):
             self._run(controller.name, controller.run())
         self._run("scheduler", Scheduler(self.client, self.clock, self._recorder("default-scheduler")).run())
         self._run("kubeproxy", Proxy(self.client, self.clock, self._recorder("kube-proxy")).run())
         self.kubelets = Kubelets(
-            self.client, self.runtime, self.clock, partial(self._recorder, "kubelet"), self.folder.runtime / "volumes"
-        )
+            self.client, self.runtime, self.clock, partial(self._recorder, "kubelet"),
+            self.folder.runtime / "volumes", self.disks,
+        )  # fmt: skip
         self._undo.push_async_callback(self.kubelets.stop)
-        await self.kubelets.start(self._nodes())
+        await self.kubelets.start(self._nodes(), self._kept().get("off", ()))
 
     def _recorder(self, component: str, host: str = "") -> Recorder:
         return Recorder(self.client, self.clock, component, host)
@@ -226,10 +261,12 @@ class LabServer:
     async def reset(self) -> None:
         for node in self._nodes():
             await self.kubelets.power_on(node.name)
+        self._keep({**self._kept(), "off": []})
         reset.empty(self.verbs)
         clock = Clock()
         while self.runtime.pods():  # the kubelets end them
             await clock.sleep(0.005)
+        await asyncio.to_thread(shutil.rmtree, self.disks, ignore_errors=True)
 
     async def shutdown(self) -> None:
         self.down = True
@@ -249,21 +286,7 @@ class LabServer:
             await (self.kubelets.power_on if on else self.kubelets.power_off)(node)
         except KeyError:
             raise NotFound.of("", "nodes", node) from None
-
-    async def logs(self, namespace: str, pod: str, container: str, query: dict[str, str]) -> AsyncIterator[bytes]:
-        """`kubectl logs`, from the node's kubelet (apiserver/resources.py: Streams)."""
-        return await self.kubelets.logs(
-            namespace,
-            pod,
-            container,
-            follow=query_flag(query, "follow"),
-            tail_lines=query_int(query, "tailLines"),
-            since_seconds=query_int(query, "sinceSeconds"),
-            since_time=query.get("sinceTime"),
-            timestamps=query_flag(query, "timestamps"),
-            limit_bytes=query_int(query, "limitBytes"),
-            previous=query_flag(query, "previous"),
-        )
+        self._keep({**self._kept(), "off": self.kubelets.off})
 
     # ---- what outlives the server ---------------------------------------------------------------------------------
 

@@ -40,6 +40,7 @@ class Settings:
     memory: str = knob("8Gi", "the memory each node says it has (a Kubernetes quantity)")
     runtime: str = knob("auto", "what runs containers", "auto", "local", "simulated")
     speed: float = knob(1.0, "Kubernetes' durations are divided by this", least=0.01, most=1000)
+    host_access: str = knob("refuse", "pods that ask for the machine (privileged, hostNetwork)", "refuse", "allow")
     idle_hours: float = knob(1.0, "a lab nobody has spoken to for so many hours goes down by itself; 0: never")
     store: str = knob("sqlite", "where objects are kept; `memory`: gone when the server stops", "sqlite", "memory")
     state_dir: str = knob("", "where labs keep their files; empty: $XDG_STATE_HOME/k8slab, or ~/.local/state/k8slab")

@@ -1,7 +1,8 @@
-"""A CronJob's schedule: five fields, or a word such as @hourly, and the moments it means.
+"""When a CronJob is due: the five fields of cron, their short names, and Go's `@every`.
 
-`validation_jobs.py` reads schedules to see whether they can be read, the CronJob controller to know when the next job
-is due. The grammar and the complaints are those of robfig/cron, which Kubernetes uses.
+Read by `validation_jobs.py` and by `controllers/cronjob.py`. The language and its words for a mistake are those of
+the parser Kubernetes uses (github.com/robfig/cron v3, ParseStandard); Sunday is 0 only, and a schedule without a zone
+is UTC's, as in a controller manager that runs in a container.
 """
 
 from __future__ import annotations
@@ -10,148 +11,206 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
-from functools import lru_cache
-from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-MONTHS = {
-    "jan": 1, "feb": 2, "mar": 3, "apr": 4, "may": 5, "jun": 6,
-    "jul": 7, "aug": 8, "sep": 9, "oct": 10, "nov": 11, "dec": 12,
-}  # fmt: skip
-DAYS = {"sun": 0, "mon": 1, "tue": 2, "wed": 3, "thu": 4, "fri": 5, "sat": 6}
-NONE: frozenset[int] = frozenset()
-WORDS = {
-    "@yearly": "0 0 1 1 *", "@annually": "0 0 1 1 *", "@monthly": "0 0 1 * *", "@weekly": "0 0 * * 0",
-    "@daily": "0 0 * * *", "@midnight": "0 0 * * *", "@hourly": "0 * * * *",
-}  # fmt: skip
+YEARS = 5  # a schedule without a moment in so many years ("31 of February") has none at all
+WORD_BY_WORD = {  # short names
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+    "@monthly": "0 0 1 * *",
+    "@weekly": "0 0 * * 0",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@hourly": "0 * * * *",
+}
+MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+DAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
 UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-YEARS_AHEAD = 5  # a moment further away than that (30 February) never comes
+LONGEST = 2**63 / 1e9  # seconds a Go duration can hold
+_PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|ms|s|m|h)")
+
+
+class Schedule(Protocol):
+    """Moments, in seconds since 1970."""
+
+    def next(self, after: float) -> float | None:
+        """The first moment later than this; None if there is none."""
+        ...
+
+    def latest(self, first: float, until: float) -> float:
+        """The last moment not later than `until`; `first` is one of them."""
+        ...
 
 
 class Bounds(NamedTuple):
-    """What a field may say."""
+    """What a field may hold, and the names its numbers have."""
 
     low: int
     high: int
-    names: Mapping[str, int] = MappingProxyType({})
+    names: Mapping[str, int] = {}
 
 
-FIELDS = (Bounds(0, 59), Bounds(0, 23), Bounds(1, 31), Bounds(1, 12, MONTHS), Bounds(0, 6, DAYS))
+FIELDS = (
+    Bounds(0, 59),
+    Bounds(0, 23),
+    Bounds(1, 31),
+    Bounds(1, 12, {name: number for number, name in enumerate(MONTHS, 1)}),
+    Bounds(0, 6, {name: number for number, name in enumerate(DAYS)}),
+)
+
+
+class Field(NamedTuple):
+    """The numbers that match; `any` when it was a star: then the other of the two day fields decides alone."""
+
+    numbers: frozenset[int]
+    any: bool
 
 
 @dataclass(frozen=True)
-class Schedule:
-    """The minutes, hours, days, months and weekdays that fit; or, with `every`, a plain interval in seconds."""
+class Cron:
+    """The moments at which all fields match, in a zone's own time."""
 
-    minutes: frozenset[int] = NONE
-    hours: frozenset[int] = NONE
-    days: frozenset[int] = NONE
-    months: frozenset[int] = NONE
-    weekdays: frozenset[int] = NONE
-    either_day: bool = False  # both day fields say something: a day that fits one of them will do
-    every: int = 0
+    minute: Field
+    hour: Field
+    day: Field
+    month: Field
+    weekday: Field
+    zone: tzinfo = UTC
 
-    def next(self, after: float, zone: tzinfo = UTC) -> float | None:
-        """The first moment later than `after` (both in seconds since 1970) on a clock of this zone; None: never.
-
-        An hour that the clock repeats in autumn counts once.
-        """
-        if self.every:
-            return float(int(after) + self.every)
-        start = datetime.fromtimestamp(int(after), zone).replace(tzinfo=None)
-        moment = start.replace(second=0) + timedelta(minutes=1)
-        while moment.year <= start.year + YEARS_AHEAD:
-            if moment.month not in self.months:
-                moment = (moment.replace(day=1, hour=0, minute=0) + timedelta(days=32)).replace(day=1)
-            elif not self._is_day(moment):
-                moment = moment.replace(hour=0, minute=0) + timedelta(days=1)
-            elif moment.hour not in self.hours:
-                moment = moment.replace(minute=0) + timedelta(hours=1)
-            elif moment.minute not in self.minutes or moment.replace(tzinfo=zone).timestamp() <= after:
-                moment += timedelta(minutes=1)
+    def next(self, after: float) -> float | None:
+        moment = after // 60 * 60 + 60
+        last_year = datetime.fromtimestamp(after, self.zone).year + YEARS
+        while True:
+            local = datetime.fromtimestamp(moment, self.zone)
+            if local.year > last_year:
+                return None
+            if not self._is_day(local):
+                moment = max(moment + 60, _midnight_after(local))
+            elif local.hour not in self.hour.numbers:
+                moment += 3600 - local.minute * 60
+            elif local.minute not in self.minute.numbers:
+                moment += 60
             else:
-                return moment.replace(tzinfo=zone).timestamp()
-        return None
+                return moment
 
-    def _is_day(self, moment: datetime) -> bool:
-        day, weekday = moment.day in self.days, moment.isoweekday() % 7 in self.weekdays
-        return day or weekday if self.either_day else day and weekday
+    def latest(self, first: float, until: float) -> float:
+        back = 60.0
+        while until - back > first and (self.next(until - back) or until + 1) > until:
+            back *= 2
+        found = first
+        moment = self.next(max(until - back, first))
+        while moment is not None and moment <= until:
+            found, moment = moment, self.next(moment)
+        return found
+
+    def _is_day(self, local: datetime) -> bool:
+        """Of the two day fields one is enough, unless one of them is a star."""
+        day, weekday = local.day in self.day.numbers, local.isoweekday() % 7 in self.weekday.numbers
+        fits = (day and weekday) if self.day.any or self.weekday.any else (day or weekday)
+        return fits and local.month in self.month.numbers
 
 
-@lru_cache(maxsize=512)
-def parse(text: str) -> Schedule:
-    """Read a schedule. Raises ValueError with the sentence a user sees."""
+def _midnight_after(local: datetime) -> float:
+    return (local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0) + timedelta(days=1)).timestamp()
+
+
+@dataclass(frozen=True)
+class Every:
+    """One moment every so many seconds."""
+
+    seconds: float
+
+    def next(self, after: float) -> float | None:
+        return float(int(after)) + self.seconds
+
+    def latest(self, first: float, until: float) -> float:
+        return first + (until - first) // self.seconds * self.seconds
+
+
+def parse(text: str, zone: str | None = None) -> Schedule:
+    """The schedule a text stands for, in a zone. Raises ValueError with the words Kubernetes' parser has for it."""
     if not text:
         raise ValueError("empty spec string")
-    if text.startswith("@"):
-        return _word(text)
-    parts = text.split()
-    if len(parts) != len(FIELDS):
-        raise ValueError(f"expected exactly {len(FIELDS)} fields, found {len(parts)}: [{' '.join(parts)}]")
-    read = (_field(part, bounds) for part, bounds in zip(parts, FIELDS, strict=True))
-    (minutes, _), (hours, _), (days, any_day), (months, _), (weekdays, any_weekday) = read
-    return Schedule(minutes, hours, days, months, weekdays, either_day=not (any_day or any_weekday))
-
-
-def _word(text: str) -> Schedule:
-    if text in WORDS:
-        return parse(WORDS[text])
+    text, where = _zone_of(text, zone)
     if text.startswith("@every "):
-        seconds = _duration(text, text[len("@every ") :])
-        return Schedule(every=max(1, int(seconds)))
-    raise ValueError(f"unrecognized descriptor: {text}")
+        return Every(max(1.0, float(int(_duration(text.removeprefix("@every "), text)))))
+    if text.startswith("@") and text not in WORD_BY_WORD:
+        raise ValueError(f"unrecognized descriptor: {text}")
+    words = WORD_BY_WORD.get(text, text).split()
+    if len(words) != len(FIELDS):
+        raise ValueError(f"expected exactly {len(FIELDS)} fields, found {len(words)}: [{' '.join(words)}]")
+    minute, hour, day, month, weekday = map(_field, words, FIELDS)
+    return Cron(minute, hour, day, month, weekday, where)
 
 
-def _duration(text: str, length: str) -> float:
-    """Go's notation: 1h30m, 90s."""
-    found = re.findall(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)", length)
-    if not found or "".join(number + unit for number, unit in found) != length.lstrip("+"):
-        raise ValueError(f'failed to parse duration {text}: time: invalid duration "{length}"')
-    return sum(float(number) * UNITS[unit] for number, unit in found)
+def zone_of(name: str) -> tzinfo:
+    """The time zone of this name. Raises ValueError."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"unknown time zone {name}") from None
 
 
-def _field(text: str, bounds: Bounds) -> tuple[frozenset[int], bool]:
-    """The numbers a field means, and whether it is open (a star without a step)."""
-    values: set[int] = set()
-    star = False
-    for part in text.split(","):
-        if part:
-            found, open_ = _range(part, bounds)
-            values.update(found)
-            star = star or open_
-    return frozenset(values), star
+def _zone_of(text: str, zone: str | None) -> tuple[str, tzinfo]:
+    if not text.startswith(("TZ=", "CRON_TZ=")):
+        return text, zone_of(zone) if zone else UTC
+    name, found, rest = text.partition("=")[2].partition(" ")
+    if not found:
+        raise ValueError(f"invalid location descriptior: {text}")  # spelt so there
+    try:
+        return rest.strip(), zone_of(name)
+    except ValueError as error:
+        raise ValueError(f"provided bad location {name}: {error}") from None
 
 
-def _range(text: str, bounds: Bounds) -> tuple[range, bool]:
+def _field(text: str, bounds: Bounds) -> Field:
+    ranges = [_range(part, bounds) for part in text.split(",") if part]
+    return Field(frozenset[int]().union(*(found.numbers for found in ranges)), any(found.any for found in ranges))
+
+
+def _range(text: str, bounds: Bounds) -> Field:
+    """`*`, `5`, `1-5`, each perhaps with `/step`; a step after a single number counts up to the highest."""
     span, *steps = text.split("/")
-    ends = span.split("-")
-    star = ends[0] in ("*", "?")
+    low, *highs = span.split("-")
+    star = low in ("*", "?")
+    if star:
+        start, end = bounds.low, bounds.high
+    else:
+        start = _number(low, text, bounds)
+        end = _number(highs[0], text, bounds) if highs else start
+        if len(highs) > 1:
+            raise ValueError(f"too many hyphens: {text}")
     if len(steps) > 1:
         raise ValueError(f"too many slashes: {text}")
-    if star:
-        low, high = bounds.low, bounds.high
-    elif len(ends) > 2:
-        raise ValueError(f"too many hyphens: {text}")
-    else:
-        low = _number(ends[0], bounds.names)
-        high = _number(ends[1], bounds.names) if len(ends) == 2 else bounds.high if steps else low
-    step = _number(steps[0], {}) if steps else 1
-    if low < bounds.low:
-        raise ValueError(f"beginning of range ({low}) below minimum ({bounds.low}): {text}")
-    if high > bounds.high:
-        raise ValueError(f"end of range ({high}) above maximum ({bounds.high}): {text}")
-    if low > high:
-        raise ValueError(f"beginning of range ({low}) beyond end of range ({high}): {text}")
-    if not step:
+    step = _number(steps[0], text) if steps else 1
+    if steps and not highs:
+        end = bounds.high
+    if start < bounds.low:
+        raise ValueError(f"beginning of range ({start}) below minimum ({bounds.low}): {text}")
+    if end > bounds.high:
+        raise ValueError(f"end of range ({end}) above maximum ({bounds.high}): {text}")
+    if start > end:
+        raise ValueError(f"beginning of range ({start}) beyond end of range ({end}): {text}")
+    if step == 0:
         raise ValueError(f"step of range should be a positive number: {text}")
-    return range(low, high + 1, step), star and step == 1
+    return Field(frozenset(range(start, end + 1, step)), star and step == 1)
 
 
-def _number(text: str, names: Mapping[str, int]) -> int:
-    if text.lower() in names:
-        return names[text.lower()]
-    if not re.fullmatch(r"[+-]?[0-9]+", text):
-        raise ValueError(f'failed to parse int from {text}: strconv.Atoi: parsing "{text}": invalid syntax')
-    if int(text) < 0:
-        raise ValueError(f"negative number ({int(text)}) not allowed: {text}")
-    return int(text)
+def _number(word: str, text: str, bounds: Bounds | None = None) -> int:
+    if bounds and (named := bounds.names.get(word.lower())) is not None:
+        return named
+    if not re.fullmatch(r"[+-]?[0-9]+", word):
+        raise ValueError(f'failed to parse int from {word}: strconv.Atoi: parsing "{word}": invalid syntax')
+    if (number := int(word)) < 0:
+        raise ValueError(f"negative number ({number}) not allowed: {text}")
+    return number
+
+
+def _duration(text: str, descriptor: str) -> float:
+    """Seconds of a Go duration: `1h30m`, `90s`, `0.5h`."""
+    parts = list(_PART.finditer(text.removeprefix("+")))
+    seconds = sum(float(part[1]) * UNITS[part[2]] for part in parts)
+    if not parts or "".join(part[0] for part in parts) != text.removeprefix("+") or seconds > LONGEST:
+        raise ValueError(f'failed to parse duration {descriptor}: time: invalid duration "{text}"')
+    return seconds

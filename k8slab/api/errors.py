@@ -176,11 +176,17 @@ class TooManyRequests(ApiError):
     code, reason = 429, "TooManyRequests"
 
 
+class ServiceUnavailable(ApiError):
+    """Whoever should answer does not, for now."""
+
+    code, reason = 503, "ServiceUnavailable"
+
+
 ERRORS: dict[str, type[ApiError]] = {
     error.reason: error
     for error in (
         NotFound, AlreadyExists, Conflict, Invalid, BadRequest, Unauthorized, Forbidden, MethodNotAllowed,
-        NotAcceptable, Gone, TooLarge, UnsupportedMediaType, Timeout, TooManyRequests,
+        NotAcceptable, Gone, TooLarge, UnsupportedMediaType, Timeout, TooManyRequests, ServiceUnavailable,
     )
 }  # fmt: skip
 

@@ -58,7 +58,7 @@ def annotations_of(obj: Obj) -> dict[str, str]:
 
 def controller_of(obj: Obj) -> Obj | None:
     """The owner reference that says `controller: true`, if there is one."""
-    for ref in obj["metadata"].get("ownerReferences") or ():
+    for ref in obj["metadata"].get("ownerReferences") or ():  # a plain loop: every change of every pod passes here
         if ref.get("controller"):
             return cast(Obj, ref)
     return None

@@ -133,6 +133,22 @@ def _compare(operator: str, value: str, limit: str) -> bool:
     return int(value) > int(limit) if operator == ">" else int(value) < int(limit)
 
 
+def go_string(selector: Mapping[str, Any] | None) -> str:
+    """A LabelSelector as Go prints it: some of Kubernetes' events show one so."""
+    if selector is None:
+        return "nil"
+    labels = "".join(f"{key}: {value}," for key, value in sorted((selector.get("matchLabels") or {}).items()))
+    expressions = "".join(
+        f"LabelSelectorRequirement{{Key:{e['key']},Operator:{e['operator']},"
+        f"Values:[{' '.join(e.get('values') or [])}],}},"
+        for e in selector.get("matchExpressions") or []
+    )
+    return (
+        f"&LabelSelector{{MatchLabels:map[string]string{{{labels}}},"
+        f"MatchExpressions:[]LabelSelectorRequirement{{{expressions}}},}}"
+    )
+
+
 class _Parser:
     """One pass over the tokens, left to right. `in` and `notin` are words where a key or value is expected."""
 

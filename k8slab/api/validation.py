@@ -106,11 +106,13 @@ UPDATES: dict[str, Update] = {
     **validation_quota.UPDATES,
     **validation_cluster.UPDATES,
 }
-CREATES: dict[str, Creation] = {**validation_jobs.CREATES, **validation_network.CREATES, **validation_quota.CREATES}
+CREATES: dict[str, Creation] = {
+    **validation_pods.CREATES, **validation_jobs.CREATES, **validation_network.CREATES, **validation_quota.CREATES,
+}  # fmt: skip
 
 
-def validate(obj: Obj, old: Obj | None = None) -> list[Cause]:
-    """What is wrong with an object: as a new one, or as a change of `old`. Nothing: an empty list.
+def validate(obj: Obj, old: Obj | None = None, subresource: str = "") -> list[Cause]:
+    """What is wrong with an object: as a new one, or as a change of `old` (through a subresource). Nothing: empty.
 
     Expects it defaulted, its types right. Parts that did not change are not looked at again. Raises KeyError for a
     kind that is not ours.
@@ -126,8 +128,9 @@ def validate(obj: Obj, old: Obj | None = None) -> list[Cause]:
         if name != "status" and name not in same:
             step.check(obj, "", found)
     short = _short(kind.definition)
-    if old is not None and short in UPDATES:
-        found.extend(UPDATES[short](obj, old))
+    update = UPDATES.get(f"{short}/{subresource}") or UPDATES.get(short)
+    if old is not None and update is not None:
+        found.extend(update(obj, old))
     elif old is None and short in CREATES:
         found.extend(CREATES[short](obj))
     return found

@@ -14,6 +14,7 @@ from k8slab.api.causes import duplicate, forbidden, invalid, not_found, required
 from k8slab.api.checks import (
     MAX_INT32,
     REQUIRED,
+    Creation,
     Required,
     Table,
     between,
@@ -28,6 +29,7 @@ from k8slab.api.checks import (
 from k8slab.api.errors import Cause
 from k8slab.api.objects import Obj
 from k8slab.api.validation_containers import host_ports
+from k8slab.api.validation_ephemeral import ephemeral_containers, none_at_first, only_added
 
 EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 CHANGEABLE = (
@@ -198,7 +200,7 @@ TABLE: Table = {
         "volumes": (unique("name"),),
         "containers": (REQUIRED, unique("name"), _containers),
         "initContainers": (),
-        "": (_volumes_exist, _init_containers, _host_network, _dns),
+        "": (_volumes_exist, _init_containers, ephemeral_containers, _host_network, _dns),
         "restartPolicy": (REQUIRED, one_of("Always", "OnFailure", "Never")),
         "dnsPolicy": (REQUIRED, one_of("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")),
         "nodeSelector": (label_map,),
@@ -226,4 +228,8 @@ TABLE: Table = {
         "minDomains": (positive,),
     },
 }
-UPDATES: dict[str, Callable[[Obj, Obj], Iterable[Cause]]] = {"core.v1.Pod": _only_images_changed}
+CREATES: dict[str, Creation] = {"core.v1.Pod": none_at_first}
+UPDATES: dict[str, Callable[[Obj, Obj], Iterable[Cause]]] = {
+    "core.v1.Pod": _only_images_changed,
+    "core.v1.Pod/ephemeralcontainers": only_added,
+}

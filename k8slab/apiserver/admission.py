@@ -14,13 +14,10 @@ from k8slab.api.errors import Forbidden
 from k8slab.api.kinds import KINDS, Kind
 from k8slab.api.objects import Key, Obj, annotations_of, copy, key_of
 from k8slab.api.quantities import parse
-from k8slab.apiserver import limits
+from k8slab.api.volumes import DEFAULT_CLASS, class_of, default_class, request
+from k8slab.apiserver import host_access, limits
 from k8slab.store.base import Store
 
-DEFAULT_STORAGE_CLASS = (
-    "storageclass.kubernetes.io/is-default-class",
-    "storageclass.beta.kubernetes.io/is-default-class",
-)
 DEFAULT_INGRESS_CLASS = ("ingressclass.kubernetes.io/is-default-class",)
 CLASS_NOTES = ("volume.beta.kubernetes.io/storage-class", "kubernetes.io/ingress.class")  # before there was a field
 CHARGED_ON_UPDATE = ("PersistentVolumeClaim", "Pod", "Service")  # what may grow
@@ -29,8 +26,9 @@ CHARGED_ON_UPDATE = ("PersistentVolumeClaim", "Pod", "Service")  # what may grow
 class Admission:
     """The plug-ins, over the store. What they refuse is Forbidden."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, closed: bool = False) -> None:
         self._store = store
+        self._closed = closed  # pods must not ask for the machine
         self._changes: dict[str, Callable[[Kind, Obj], None]] = {
             "Ingress": self._ingress_class,
             "PersistentVolumeClaim": self._storage_class,
@@ -44,8 +42,11 @@ class Admission:
 
     def check(self, kind: Kind, obj: Obj, old: Obj | None = None) -> None:
         """Whether a new or changed object may be stored. Raises Forbidden."""
+        if kind.kind == "Pod" and self._closed:
+            self._leaves_the_host_alone(kind, obj, old)
         if kind.kind == "PersistentVolumeClaim":
             self._within_limits(kind, obj, limits.claim_faults)
+            self._may_grow(kind, obj, old)
         elif kind.kind == "PriorityClass":
             self._one_default(kind, obj)
         elif kind.kind == "Pod" and old is None:
@@ -67,6 +68,12 @@ class Admission:
                 self._store.update(KINDS["ResourceQuota"].resource, key_of(budget), charged)
 
     # ---- pods ---------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _leaves_the_host_alone(kind: Kind, pod: Obj, old: Obj | None) -> None:
+        why = host_access.asked(pod)
+        if why and (old is None or why != host_access.asked(old)):
+            raise _forbidden(kind, pod, why)
 
     def _pod(self, kind: Kind, pod: Obj) -> None:
         for limit_range in self._list("LimitRange", pod["metadata"]["namespace"]):
@@ -109,10 +116,23 @@ class Admission:
                 why = f"PriorityClass {name} is already marked as default. Only one default can exist"
                 raise _forbidden(kind, class_, why)
 
+    # ---- claims -------------------------------------------------------------------------------------------------
+
+    def _may_grow(self, kind: Kind, claim: Obj, old: Obj | None) -> None:
+        """plugin/pkg/admission/storage/persistentvolume/resize"""
+        if old is None or parse(request(claim)) <= parse(request(old)):
+            return
+        if (old.get("status") or {}).get("phase") != "Bound":
+            raise _forbidden(kind, claim, "Only bound persistent volume claims can be expanded")
+        class_ = self._store.get(KINDS["StorageClass"].resource, Key("", class_of(claim)))
+        if class_ is None or not class_.get("allowVolumeExpansion"):
+            why = "only dynamically provisioned pvc can be resized and the storageclass that provisions the pvc "
+            raise _forbidden(kind, claim, why + "must support resize")
+
     # ---- default classes ----------------------------------------------------------------------------------------
 
     def _storage_class(self, kind: Kind, claim: Obj) -> None:
-        self._default_class(claim, "storageClassName", "StorageClass", DEFAULT_STORAGE_CLASS)
+        self._default_class(claim, "storageClassName", "StorageClass", DEFAULT_CLASS)
 
     def _ingress_class(self, kind: Kind, ingress: Obj) -> None:
         self._default_class(ingress, "ingressClassName", "IngressClass", DEFAULT_INGRESS_CLASS)
@@ -122,11 +142,8 @@ class Admission:
         spec = obj.setdefault("spec", {})
         if spec.get(field) is not None or any(note in annotations_of(obj) for note in CLASS_NOTES):
             return
-        marked = [c for c in self._list(classes) if any(annotations_of(c).get(note) == "true" for note in notes)]
-        marked.sort(key=lambda c: str(c["metadata"]["name"]))
-        marked.sort(key=lambda c: str(c["metadata"]["creationTimestamp"]), reverse=True)
-        if marked:
-            spec[field] = marked[0]["metadata"]["name"]
+        if found := default_class(self._list(classes), notes):
+            spec[field] = found["metadata"]["name"]
 
     # ---- quotas -------------------------------------------------------------------------------------------------
 

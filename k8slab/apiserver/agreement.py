@@ -1,8 +1,8 @@
-"""Whether what was sent agrees with where it was sent to and with what is there: names, kinds, revisions, and the parts
-of an object that each door may change.
+"""Whether what was sent agrees with where it was sent to and with what is there: names, kinds, revisions, and the
+parts of an object that each door may change.
 
-Called by `verbs.py` before a write; pure. Sources: in apiserver/pkg, endpoints/handlers/rest.go, registry/rest/update.go
-and registry/generic/registry/store.go.
+Called by `verbs.py` before a write; pure. Sources: in apiserver/pkg, endpoints/handlers/rest.go,
+registry/rest/update.go and registry/generic/registry/store.go.
 """
 
 from __future__ import annotations
@@ -83,6 +83,11 @@ def merged(kind: Kind, old: Obj, new: Obj, subresource: str) -> Obj:
         return {**old, "metadata": meta, "status": new.get("status") or {}}
     if subresource == "finalize":
         return {**old, "spec": new.get("spec") or {}}
+    if subresource == "ephemeralcontainers":
+        kept = {field: value for field, value in old["spec"].items() if field != "ephemeralContainers"}
+        if there := (new.get("spec") or {}).get("ephemeralContainers"):
+            kept["ephemeralContainers"] = there
+        return {**old, "metadata": {**before}, "spec": kept}
     if "status" in kind.subresources:
         new.pop("status", None)
         if "status" in old:

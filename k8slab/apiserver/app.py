@@ -1,11 +1,15 @@
 """The door: HTTP requests in, verbs called, answers and Status objects out.
 
 Reads what is asked (`requests.py`), calls the verbs (`verbs.py`), answers in the client's form (`table.py`,
-`watch.py`). Discovery and OpenAPI have files of their own; logs come from the nodes, handed in as `streams`.
+`watch.py`). Discovery and OpenAPI have files of their own; what comes from the nodes, handed in as `streams`, goes by
+`connect.py` and `proxy.py`.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
+import contextlib
 import hmac
 import logging
 from collections.abc import Awaitable, Callable
@@ -14,13 +18,17 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 from k8slab.api.errors import ApiError, MethodNotAllowed, NotAcceptable, NotFound, Unauthorized
 from k8slab.api.objects import Obj, encode
 from k8slab.apiserver import discovery, resources
 from k8slab.apiserver.asked import Asked, Metrics
+from k8slab.apiserver.connect import Connect, Streams
+from k8slab.apiserver.eviction import Evictions
+from k8slab.apiserver.proxy import PROXIED, Proxy
 from k8slab.apiserver.requests import MAX_BODY, too_large
 from k8slab.apiserver.tokens import Tokens
 from k8slab.apiserver.verbs import Verbs
@@ -31,6 +39,7 @@ VERSION = {
     "major": "1", "minor": "36", "gitVersion": "v1.36.0+k8slab", "gitCommit": "", "gitTreeState": "clean",
     "buildDate": "2026-04-22T00:00:00Z", "goVersion": "", "compiler": "python", "platform": "linux/amd64",
 }  # fmt: skip
+BEARER = "base64url.bearer.authorization.k8s.io."
 OPEN_PATHS = ("/healthz", "/livez", "/readyz", "/version")  # as system:public-info-viewer lets anybody read
 
 
@@ -46,14 +55,14 @@ class Answer(Response):
 def build(
     verbs: Verbs,
     token: str,
-    streams: resources.Streams,
+    streams: Streams,
     extra: list[Route | Mount] | None = None,
     metrics: Metrics | None = None,
 ) -> ASGIApp:
     """The ASGI application. `extra` routes (the lab's own) come first and need the token like everything else."""
     tokens = Tokens(verbs, token)
-    api = resources.Resources(verbs, streams, Asked(verbs, tokens, metrics))
-    routes: list[Route | Mount] = [
+    api = resources.Resources(verbs, Asked(verbs, tokens, metrics))
+    routes: list[BaseRoute] = [
         *(extra or []),
         *(
             Route(path, _health)
@@ -71,6 +80,9 @@ def build(
             "/apis/{group}/{version}",
             _constant(lambda r: discovery.resource_list(r.path_params["group"], r.path_params["version"])),
         ),
+        *Connect(verbs, streams).routes(),
+        *Proxy(verbs, streams).routes(),
+        *Evictions(verbs).routes(),
         Route("/api/{path:path}", api.handle, methods=list(resources.METHODS)),
         Route("/apis/{path:path}", api.handle, methods=list(resources.METHODS)),
         Route("/", _constant(lambda _: {"paths": _paths()})),
@@ -91,22 +103,35 @@ class Guard:
         self._tokens = tokens
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
         headers = dict(scope["headers"])
+        refusal: ApiError | None = None
         if not self._known(headers.get(b"authorization", b"")) and scope["path"] not in OPEN_PATHS:
-            await Answer(Unauthorized("Unauthorized").status(), 401)(scope, receive, send)
-        elif headers.get(b"content-length", b"0").isdigit() and int(headers.get(b"content-length", b"0")) > MAX_BODY:
-            await Answer(too_large(MAX_BODY).status(), 413)(scope, receive, send)
+            refusal = None if self._known_socket(scope) else Unauthorized("Unauthorized")
+        elif (length := headers.get(b"content-length", b"0")).isdigit() and int(length) > MAX_BODY:
+            refusal = None if PROXIED.match(scope["path"]) else too_large(MAX_BODY)
+        if refusal is None:
+            open_ended = scope["type"] == "websocket" or PROXIED.match(scope["path"])
+            await self._app(scope, receive if open_ended else _limited(receive), send)
+        elif scope["type"] == "websocket":
+            await WebSocket(scope, receive, send).send_denial_response(Answer(refusal.status(), refusal.code))
         else:
-            await self._app(scope, _limited(receive), send)
+            await Answer(refusal.status(), refusal.code)(scope, receive, send)
 
     def _known(self, header: bytes) -> bool:
         scheme, _, token = header.partition(b" ")
-        if scheme.lower() != b"bearer":
-            return False
-        return hmac.compare_digest(token.strip(), self._token) or self._tokens.holds(token.strip())
+        return scheme.lower() == b"bearer" and self._holds(token.strip())
+
+    def _known_socket(self, scope: Scope) -> bool:
+        """A WebSocket may bring its token as a subprotocol, as browsers must (authentication/request/websocket)."""
+        for name in scope.get("subprotocols", ()) if scope["type"] == "websocket" else ():
+            if name.startswith(BEARER):
+                text = name.removeprefix(BEARER)
+                with contextlib.suppress(binascii.Error, ValueError):
+                    return self._holds(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        return False
+
+    def _holds(self, token: bytes) -> bool:
+        return hmac.compare_digest(token, self._token) or self._tokens.holds(token)
 
 
 def _both(path: str, endpoint: Callable[[Request], Awaitable[Response]]) -> list[Route]:
@@ -164,13 +189,15 @@ def _discovery(plain: Callable[[Request], Obj], *, named: bool) -> Callable[[Req
 
 
 async def _openapi_v2(request: Request) -> Response:
-    """In JSON alone; clients since 2022 read version 3 instead of the binary form of this one."""
-    from k8slab.apiserver import openapi
+    """JSON, or the binary form, which kubectl asks for when it knows no better."""
+    from k8slab.apiserver import openapi, openapi_v2_protobuf
 
     accept = request.headers.get("accept", "")
+    if any(name in accept for name in openapi_v2_protobuf.ASKED):
+        return Response(openapi.v2_protobuf(), media_type=openapi_v2_protobuf.MEDIA_TYPE)
     if accept and not any(form in accept for form in ("json", "*/*", "application/*")):
-        raise NotAcceptable("only the following media types are accepted: application/json")
-
+        known = f"application/json, {openapi_v2_protobuf.MEDIA_TYPE}"
+        raise NotAcceptable(f"only the following media types are accepted: {known}")
     return Response(openapi.v2(), media_type="application/json")
 
 
@@ -209,7 +236,8 @@ def _paths() -> list[str]:
 
 async def _refusal(request: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError)
-    return Answer(error.status(), error.code)
+    seconds = (error.details or {}).get("retryAfterSeconds")
+    return Answer(error.status(), error.code, {"Retry-After": str(seconds)} if seconds else None)
 
 
 async def _no_such_path(request: Request, error: Exception) -> Response:

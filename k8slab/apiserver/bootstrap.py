@@ -1,4 +1,4 @@
-"""What every cluster has before anybody asks: four namespaces, the Service `kubernetes`, two priority classes.
+"""What every cluster has before anybody asks: four namespaces, the Service `kubernetes`, two priority classes, storage.
 
 Called once by `server.py` after the store is open; what is there already is left alone, but the API server's own
 address is brought up to date. Sources: pkg/controlplane, pkg/registry/scheduling/rest.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from k8slab.api.errors import AlreadyExists
 from k8slab.api.kinds import KINDS
 from k8slab.api.objects import Obj
+from k8slab.api.volumes import LOCAL
 from k8slab.apiserver.verbs import Verbs
 
 NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
@@ -22,6 +23,7 @@ PRIORITY_CLASSES = {
         "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.",
     ),
 }
+STORAGE_CLASS = "standard"  # as minikube and kind call theirs
 LABELS = {"component": "apiserver", "provider": "kubernetes"}
 
 
@@ -31,6 +33,7 @@ def bootstrap(verbs: Verbs, host: str, port: int) -> None:
         _create(verbs, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     for name in PRIORITY_CLASSES:
         _create(verbs, _priority_class(name))
+    _create(verbs, _storage_class())
     for obj in (_service(verbs), _endpoints(host, port), _endpoint_slice(host, port)):
         if not _create(verbs, obj):
             _correct(verbs, obj)
@@ -42,6 +45,8 @@ def is_bootstrap(obj: Obj) -> bool:
         return str(obj["metadata"]["name"]) in NAMESPACES
     if obj["kind"] == "PriorityClass":
         return str(obj["metadata"]["name"]) in PRIORITY_CLASSES
+    if obj["kind"] == "StorageClass":
+        return str(obj["metadata"]["name"]) == STORAGE_CLASS
     return obj["metadata"]["name"] == "kubernetes" and bool(obj["metadata"].get("namespace") == "default")
 
 
@@ -69,6 +74,14 @@ def _priority_class(name: str) -> Obj:
     value, description = PRIORITY_CLASSES[name]
     kind = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass"}
     return {**kind, "metadata": {"name": name}, "value": value, "description": description}
+
+
+def _storage_class() -> Obj:
+    """The default one: `controllers/provisioner.py` makes its volumes, as soon as they are claimed."""
+    meta = {"name": STORAGE_CLASS, "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}}
+    kind = {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass"}
+    made = {"provisioner": LOCAL, "reclaimPolicy": "Delete", "volumeBindingMode": "Immediate"}
+    return {**kind, "metadata": meta, **made}
 
 
 def _meta(**labels: str) -> Obj:

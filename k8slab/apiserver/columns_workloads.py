@@ -183,5 +183,11 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
     ),
     "ReplicaSet": _REPLICAS,
     "ReplicationController": _REPLICAS,
+    "Scale": (
+        NAME,
+        Column("Desired", at("spec", "replicas"), type="integer"),
+        Column("Available", _count("replicas"), type="integer"),
+        AGE,
+    ),
     "StatefulSet": (NAME, Column("Ready", _ready), AGE, *CONTAINERS),
 }

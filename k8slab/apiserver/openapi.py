@@ -17,6 +17,7 @@ import msgspec
 
 from k8slab.api import schema
 from k8slab.api.kinds import ROWS, Kind, group_versions
+from k8slab.apiserver import openapi_v2_protobuf
 from k8slab.apiserver.openapi_schemas import PATCH, V2, V3, Dialect, GroupVersionKind, gvks, schemas
 
 Part = dict[str, Any]
@@ -79,6 +80,12 @@ def v3(home: str) -> bytes:
 def v2() -> bytes:
     """GET /openapi/v2, as JSON: all in one."""
     return msgspec.json.encode(document_v2(ROWS))
+
+
+@functools.cache
+def v2_protobuf() -> bytes:
+    """GET /openapi/v2, in the binary form."""
+    return openapi_v2_protobuf.encode(document_v2(ROWS))
 
 
 def document_v3(rows: Iterable[Kind]) -> Part:

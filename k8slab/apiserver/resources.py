@@ -6,9 +6,9 @@ Between `app.py`, which owns the routes, and `verbs.py`, which does the work. `r
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -41,20 +41,11 @@ BINDING = BY_PATH["", "v1", "bindings"]
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
-class Streams(Protocol):
-    """What the nodes' kubelets answer through the API server."""
-
-    def logs(
-        self, namespace: str, pod: str, container: str, query: dict[str, str]
-    ) -> Awaitable[AsyncIterator[bytes]]: ...
-
-
 class Resources:
     """Answers every request under /api and /apis that names a kind."""
 
-    def __init__(self, verbs: Verbs, streams: Streams, asked: Asked) -> None:
+    def __init__(self, verbs: Verbs, asked: Asked) -> None:
         self._verbs = verbs
-        self._streams = streams
         self._asked = asked
 
     async def handle(self, request: Request) -> Response:
@@ -62,8 +53,6 @@ class Resources:
         query = dict(request.query_params)
         if where.kind.kept == "nowhere":
             return await self._ask(request, where, query)
-        if where.subresource == "log":
-            return await self._logs(where, query)
         if where.subresource:
             return await self._subresource(request, where, query)
         if where.name:
@@ -213,21 +202,19 @@ class Resources:
             return _answer(
                 {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}, 201
             )
-        if request.method == "GET" and where.subresource == "status":
+        if request.method == "GET" and where.subresource in ("status", "ephemeralcontainers"):
             return self._shown(request, where.kind, self._verbs.get(where.kind.stored, where.name, where.namespace))
-        if request.method in ("PUT", "PATCH") and where.subresource in ("status", "finalize"):
+        if request.method in ("PUT", "PATCH") and where.subresource in ("status", "finalize", "ephemeralcontainers"):
             return await self._change(request, where, query)
         raise MethodNotAllowed("the server does not allow this method on the requested resource", {})
 
     async def _scale(self, request: Request, where: Target, query: dict[str, str]) -> Response:
-        if request.method == "GET":
-            return _answer(scale.of(self._verbs.get(where.kind.stored, where.name, where.namespace)))
-        return _answer((await writes.change_scale(self._verbs, request, where, query)).obj)
-
-    async def _logs(self, where: Target, query: dict[str, str]) -> Response:
-        self._verbs.get(where.kind.stored, where.name, where.namespace)
-        stream = await self._streams.logs(where.namespace, where.name, query.get("container", ""), query)
-        return StreamingResponse(stream, media_type="text/plain")
+        if request.method != "GET":
+            return _answer((await writes.change_scale(self._verbs, request, where, query)).obj)
+        shown = scale.of(self._verbs.get(where.kind.stored, where.name, where.namespace))
+        if table_version(request.headers.get("accept", "")):
+            return _answer(self._table(scale.KIND, [shown], {}, query))
+        return _answer(shown)
 
     # ---- bodies and answers -------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from k8slab.api.kinds import Kind
 from k8slab.api.objects import Obj
 from k8slab.api.selectors import format_selector
 
-KIND = Kind("autoscaling", "v1", "Scale", "scales")  # no row of the table: it is never stored
+KIND = Kind("autoscaling", "v1", "Scale", "scales", kept="nowhere")  # no row of the table: it is never stored
 DEFINITION = KIND.definition
 _COPIED = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
 

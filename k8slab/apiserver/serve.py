@@ -35,6 +35,8 @@ class HttpServer:
             self._heard,
             http=_Connection,
             ws=_websocket,  # type: ignore[arg-type] # a callable that makes the protocol is as good as its class
+            ws_ping_interval=None,  # whoever is still there is seen by the connection; a pong may wait behind stdin
+            ws_per_message_deflate=False,
             lifespan="off",
             interface="asgi3",
             proxy_headers=False,
@@ -127,7 +129,11 @@ def _websocket(**given: Any) -> Any:
     """Made for the first upgrade only: start-up does not wait for its imports."""
     from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-    return WebSocketsSansIOProtocol(**given)
+    made = WebSocketsSansIOProtocol(**given)
+    # kubectl offers `SPDY/3.1+portforward.k8s.io`, which the handshake takes for ill-formed because of its slash. The
+    # application chooses the subprotocol anyway, so the handshake need not look at the header.
+    made.conn.process_subprotocol = lambda headers: None  # type: ignore[method-assign]
+    return made
 
 
 def listen(port: int) -> socket.socket:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from k8slab.api.causes import invalid
+from k8slab.api.causes import forbidden, invalid
 from k8slab.api.errors import Cause
 from k8slab.api.objects import Obj
 from k8slab.api.quantities import parse
@@ -33,6 +33,8 @@ class PodStrategy(Strategy):
         spec = obj["spec"]
         obj["status"] = {"phase": "Pending", "qosClass": qos_class(spec)}
         self._tolerate(spec)
+        if spec.get("ephemeralContainers"):
+            return [forbidden("spec.ephemeralContainers", "cannot be set on create")]
         return []
 
     def update(self, obj: Obj, old: Obj) -> list[Cause]:

@@ -51,12 +51,13 @@ Owners = Callable[[Obj | None, Obj, Any], list[Obj]]
 class Verbs:
     """The verbs over a store. Objects returned are the store's own: copy before you change one."""
 
-    def __init__(self, store: Store, clock: Clock, service_range: str) -> None:
+    def __init__(self, store: Store, clock: Clock, service_range: str, *, closed: bool = False) -> None:
+        """`closed`: pods that ask for the machine the lab runs on are refused."""
         self.store = store
         self.clock = clock
         self.allocator = Allocator(service_range)
         self._strategies = strategies(lambda: store.list(KINDS["Service"].resource), self.allocator, clock.timestamp)
-        self._admission = Admission(store)
+        self._admission = Admission(store, closed=closed)
 
     # ---- reading ------------------------------------------------------------------------------------------------
 
@@ -179,11 +180,11 @@ class Verbs:
         apply_defaults(obj, kind.definition)
         self._own(owners, old, obj, sent)
         causes = self._prepared(kind, obj, old, subresource)
-        if kind.generation and not subresource and _wish(obj) != _wish(old):
+        if kind.generation and subresource in ("", "ephemeralcontainers") and _wish(obj) != _wish(old):
             obj["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
         if settle(obj, old) is old:  # nothing changed, or only the time at which nobody changed anything
             return old
-        self._refuse(kind, obj, [*causes, *validate(obj, old)])
+        self._refuse(kind, obj, [*causes, *validate(obj, old, subresource)])
         key = Key(namespace, name)
         if is_terminating(obj) and self._may_go(obj):
             return self._store(kind, lambda: self.store.delete(kind.resource, key), obj, dry_run)

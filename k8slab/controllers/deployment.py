@@ -13,7 +13,7 @@ from k8slab.api.errors import AlreadyExists, ApiError
 from k8slab.api.objects import Key, Obj, annotations_of, condition, controller_of, copy, is_terminating, key_of
 from k8slab.controllers import revisions, rolling, rollout_status
 from k8slab.controllers.base import Controller, Wakes, is_namespace_ending, itself, owners_of
-from k8slab.controllers.ownership import claim, would_adopt
+from k8slab.controllers.ownership import claim, of_owned
 
 
 class DeploymentController(Controller[Key]):
@@ -22,12 +22,7 @@ class DeploymentController(Controller[Key]):
     name = "deployment-controller"
 
     def watches(self) -> Mapping[str, Wakes[Key]]:
-        return {"Deployment": itself, "ReplicaSet": self._of_replica_set, "Pod": self._of_gone_pod}
-
-    def _of_replica_set(self, before: Obj | None, after: Obj | None) -> Iterable[Key]:
-        yield from owners_of("Deployment")(before, after)
-        if after and not controller_of(after):
-            yield from would_adopt(after, self.client.informer("Deployment").list(after["metadata"]["namespace"]))
+        return {"Deployment": itself, "ReplicaSet": of_owned(self.client, "Deployment"), "Pod": self._of_gone_pod}
 
     def _of_gone_pod(self, before: Obj | None, after: Obj | None) -> Iterable[Key]:
         """A Recreate waits until the last old pod is gone."""

@@ -6,16 +6,23 @@ Used by every controller that makes others (`replicaset.py`, `deployment.py`). T
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from k8slab.api.errors import Conflict, NotFound
 from k8slab.api.objects import Key, Obj, controller_of, controller_ref, is_terminating, key_of, labels_of
-from k8slab.api.selectors import LabelSelector, from_object
+from k8slab.api.selectors import LabelSelector, from_labels, from_object
 from k8slab.client.base import Client
+from k8slab.controllers.base import Wakes
 
 
-def claim(client: Client, owner: Obj, kind: str) -> list[Obj]:
-    """The objects of `kind` that belong to `owner`, after adopting and releasing what has to be."""
+def claim(
+    client: Client, owner: Obj, kind: str, *, finalizer: str = "", fits: Callable[[Obj], bool] = lambda _: True
+) -> list[Obj]:
+    """The objects of `kind` that belong to `owner`, after adopting and releasing what has to be.
+
+    A `finalizer` is put on what is adopted and taken off what is released: a Job counts its pods by it. What does not
+    `fits` is not adopted, whatever its labels say.
+    """
     informer, uid = client.informer(kind), owner["metadata"]["uid"]
     mine = list(informer.by("owner", uid))
     if is_terminating(owner):
@@ -23,16 +30,36 @@ def claim(client: Client, owner: Obj, kind: str) -> list[Obj]:
     selector = selector_of(owner)
     for obj in mine:
         if not selector.matches(labels_of(obj)):
-            _set_owners(client, obj, [ref for ref in obj["metadata"]["ownerReferences"] if ref["uid"] != uid])
+            kept = [ref for ref in obj["metadata"]["ownerReferences"] if ref["uid"] != uid]
+            _set_owners(client, obj, kept, _finalizers(obj, without=finalizer))
     for orphan in informer.by("owner", ""):
-        if is_adoptable(orphan, owner, selector):
-            _set_owners(client, orphan, [*orphan["metadata"].get("ownerReferences", []), controller_ref(owner)])
+        if is_adoptable(orphan, owner, selector) and fits(orphan):
+            owners = [*orphan["metadata"].get("ownerReferences", []), controller_ref(owner)]
+            _set_owners(client, orphan, owners, [*_finalizers(orphan, without=finalizer), *filter(None, [finalizer])])
     return list(informer.by("owner", uid))
+
+
+def of_owned(client: Client, kind: str) -> Wakes[Key]:
+    """Wakes the controllers of this kind that an object has or had; of one that nobody controls, who would adopt it."""
+
+    def wakes(before: Obj | None, after: Obj | None) -> list[Key]:
+        keys, owner = [], None
+        for obj in (before, after):
+            if obj is not None:
+                owner = controller_of(obj)
+                if owner is not None and owner["kind"] == kind:
+                    keys.append(Key(obj["metadata"].get("namespace", ""), owner["name"]))
+        if after is not None and owner is None:
+            keys += would_adopt(after, client.informer(kind).list(after["metadata"]["namespace"]))
+        return keys
+
+    return wakes
 
 
 def selector_of(owner: Obj) -> LabelSelector:
     """The labels of what it makes."""
-    return from_object(owner["spec"].get("selector"))
+    selector = owner["spec"].get("selector")
+    return from_labels(selector) if owner["kind"] == "ReplicationController" else from_object(selector)
 
 
 def is_adoptable(obj: Obj, owner: Obj, selector: LabelSelector) -> bool:
@@ -51,10 +78,14 @@ def would_adopt(obj: Obj | None, owners: Iterable[Obj]) -> list[Key]:
     return [key_of(owner) for owner in owners if is_adoptable(obj, owner, selector_of(owner))]
 
 
-def _set_owners(client: Client, obj: Obj, owners: list[Obj]) -> None:
-    namespace, name = key_of(obj)
-    patch = {"metadata": {"ownerReferences": owners or None, "resourceVersion": obj["metadata"]["resourceVersion"]}}
+def _finalizers(obj: Obj, without: str) -> list[str]:
+    return [name for name in obj["metadata"].get("finalizers", []) if name != without]
+
+
+def _set_owners(client: Client, obj: Obj, owners: list[Obj], finalizers: list[str]) -> None:
+    (namespace, name), version = key_of(obj), obj["metadata"]["resourceVersion"]
+    meta = {"ownerReferences": owners or None, "finalizers": finalizers or None, "resourceVersion": version}
     try:
-        client.patch(obj["kind"], name, namespace, patch)
+        client.patch(obj["kind"], name, namespace, {"metadata": meta})
     except (Conflict, NotFound):
         return  # it has changed or gone, which wakes the owner again

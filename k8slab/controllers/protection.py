@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from k8slab.api.objects import Key, Obj, is_terminating, key_of
+from k8slab.api.volumes import claims_of
 from k8slab.controllers.base import Controller, Wakes, itself
 
 CLAIM, VOLUME = "kubernetes.io/pvc-protection", "kubernetes.io/pv-protection"
@@ -54,17 +55,6 @@ class VolumeProtectionController(Controller[Key]):
         if volume and is_held(volume, VOLUME) and (volume.get("status") or {}).get("phase") != "Bound":
             _let_go(self, volume, VOLUME)
         return None
-
-
-def claims_of(pod: Obj) -> list[str]:
-    """The claims a pod mounts, by name; a generic ephemeral volume's claim is named after pod and volume."""
-    found = []
-    for volume in pod["spec"].get("volumes") or ():
-        if "persistentVolumeClaim" in volume:
-            found.append(volume["persistentVolumeClaim"].get("claimName", ""))
-        elif "ephemeral" in volume:
-            found.append(f"{pod['metadata']['name']}-{volume['name']}")
-    return found
 
 
 def is_held(obj: Obj, finalizer: str) -> bool:

@@ -1,4 +1,4 @@
-"""ReplicaSets: as many pods of one template as asked for.
+"""ReplicaSets: as many pods of one template as asked for. ReplicationControllers, their ancestors, are the same.
 
 Fed by `deployment.py` or by a user; the pods it makes go on to the scheduler. Deciding who goes first is a pure
 function, as are the status and the pod to create.
@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from k8slab.api.errors import ApiError, NotFound
+from k8slab.api.errors import ApiError
 from k8slab.api.objects import (
     Key,
     Obj,
@@ -23,25 +23,16 @@ from k8slab.api.objects import (
     is_pod_active,
     is_pod_ready,
     is_terminating,
-    key_of,
     labels_of,
 )
+from k8slab.client.base import Client
 from k8slab.clock import Clock
-from k8slab.controllers.base import (
-    Controller,
-    Wakes,
-    drop_empty,
-    is_namespace_ending,
-    itself,
-    owners_of,
-    rest_after,
-)
-from k8slab.controllers.ownership import claim, would_adopt
+from k8slab.controllers.base import Controller, Wakes, drop_empty, is_namespace_ending, itself, rest_after
+from k8slab.controllers.ownership import claim, of_owned
+from k8slab.controllers.podcontrol import BATCH, BURST, PodControl
 from k8slab.controllers.pods import is_available, is_terminating_pod, next_available, pod_from
 
-BURST = 500  # pods made or deleted in one go (pkg/controller/replicaset/replica_set.go)
 GROWTH = 4  # but a quarter of a set that is very large: the cost of counting it before each go stays in proportion
-BATCH = 16  # of these before the API may answer in between
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 PHASES = {"Pending": 0, "Unknown": 1, "Running": 2}
 
@@ -50,18 +41,17 @@ class ReplicaSetController(Controller[Key]):
     """Keeps `spec.replicas` pods."""
 
     name = "replicaset-controller"
+    kind = "ReplicaSet"
+
+    def __init__(self, client: Client, clock: Clock) -> None:
+        super().__init__(client, clock)
+        self.pods = PodControl(client, self.recorder)
 
     def watches(self) -> Mapping[str, Wakes[Key]]:
-        return {"ReplicaSet": itself, "Pod": self._of_pod}
-
-    def _of_pod(self, before: Obj | None, after: Obj | None) -> Iterable[Key]:
-        yield from owners_of("ReplicaSet")(before, after)
-        if after and not controller_of(after):
-            sets = self.client.informer("ReplicaSet").list(after["metadata"]["namespace"])
-            yield from would_adopt(after, sets)
+        return {self.kind: itself, "Pod": of_owned(self.client, self.kind)}
 
     async def reconcile(self, key: Key) -> float | None:
-        rs = self.client.informer("ReplicaSet").get(key.name, key.namespace)
+        rs = self.client.informer(self.kind).get(key.name, key.namespace)
         if rs is None:
             return None
         pods = claim(self.client, rs, "Pod")
@@ -70,14 +60,14 @@ class ReplicaSetController(Controller[Key]):
         ending = sum(map(is_terminating_pod, pods))
         status = status_of(rs, active, ending, failure, self.clock)
         if status != rs.get("status"):
-            current = self.client.get("ReplicaSet", key.name, key.namespace)
+            current = self.client.get(self.kind, key.name, key.namespace)
             self.client.update({**current, "status": status}, "status")
         if failure:
             raise failure
         return next_available(active, rs["spec"].get("minReadySeconds", 0), self.clock)
 
     def rest(self, key: Key) -> float:
-        rs = self.client.informer("ReplicaSet").get(key.name, key.namespace)
+        rs = self.client.informer(self.kind).get(key.name, key.namespace)
         there = (rs.get("status") or {}).get("replicas", 0) if rs else 0
         return rest_after(there) if rs and there == rs["spec"]["replicas"] else 0.0
 
@@ -90,7 +80,7 @@ class ReplicaSetController(Controller[Key]):
             elif lacking < 0:
                 siblings = Counter(pod["spec"].get("nodeName", "") for pod in self._siblings(rs))
                 for gone, pod in enumerate(surplus(active, min(-lacking, at_once(active)), siblings, self.clock), 1):
-                    self._delete(rs, pod)
+                    self.pods.delete(rs, pod)
                     if gone % BATCH == 0:
                         await asyncio.sleep(0)
         except ApiError as error:
@@ -100,33 +90,23 @@ class ReplicaSetController(Controller[Key]):
     async def _create(self, rs: Obj, count: int) -> None:
         """One after the other: if one is refused, so would be the rest."""
         for made in range(1, count + 1):
-            try:
-                pod = self.client.create(pod_from(rs))
-            except ApiError as error:
-                if not is_namespace_ending(error):
-                    self.recorder.event(rs, "Warning", "FailedCreate", f"Error creating: {error}")
-                raise
-            self.recorder.event(rs, "Normal", "SuccessfulCreate", f"Created pod: {pod['metadata']['name']}")
+            self.pods.create(rs, pod_from(rs))
             if made % BATCH == 0:
                 await asyncio.sleep(0)
-
-    def _delete(self, rs: Obj, pod: Obj) -> None:
-        namespace, name = key_of(pod)
-        try:
-            self.client.delete("Pod", name, namespace, uid=pod["metadata"]["uid"])
-        except NotFound:
-            return
-        except ApiError as error:
-            self.recorder.event(rs, "Warning", "FailedDelete", f"Error deleting: {error}")
-            raise
-        self.recorder.event(rs, "Normal", "SuccessfulDelete", f"Deleted pod: {name}")
 
     def _siblings(self, rs: Obj) -> Iterable[Obj]:
         """The active pods of every ReplicaSet with the same controller: they crowd a node together."""
         owner = controller_of(rs)
-        family = self.client.informer("ReplicaSet").by("owner", owner["uid"]) if owner else [rs]
+        family = self.client.informer(self.kind).by("owner", owner["uid"]) if owner else [rs]
         pods = self.client.informer("Pod")
         return (pod for one in family for pod in pods.by("owner", one["metadata"]["uid"]) if is_pod_active(pod))
+
+
+class ReplicationManager(ReplicaSetController):
+    """The same for ReplicationControllers: they differ in the form of their selector (`ownership.selector_of`)."""
+
+    name = "replication-controller"
+    kind = "ReplicationController"
 
 
 def at_once(active: list[Obj]) -> int:
@@ -186,6 +166,8 @@ def status_of(rs: Obj, active: list[Obj], ending: int, failure: ApiError | None,
         "observedGeneration": rs["metadata"].get("generation", 0),
         "conditions": _conditions(old, failure, rs["spec"]["replicas"] - len(active), clock),
     }
+    if rs["kind"] != "ReplicaSet":
+        del status["terminatingReplicas"]  # it is younger than ReplicationControllers
     return drop_empty(status, keep=("replicas", "terminatingReplicas"))
 
 

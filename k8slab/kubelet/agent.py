@@ -16,8 +16,22 @@ from k8slab.api.errors import AlreadyExists, ApiError, Conflict, NotFound
 from k8slab.api.objects import Obj, condition_is
 from k8slab.client.base import Client
 from k8slab.clock import Clock
+from k8slab.kubelet.disks import Disks
 from k8slab.kubelet.launch import Launcher, Place, Recorder
-from k8slab.kubelet.node import LEASES, RENEW, REPORT, NodeConfig, new_lease, new_node, node_status
+from k8slab.kubelet.node import (
+    ENOUGH_EVENTS,
+    LEASES,
+    PRESSURE_OF,
+    RENEW,
+    REPORT,
+    SHORT_EVENTS,
+    TRANSITION,
+    NodeConfig,
+    new_lease,
+    new_node,
+    node_status,
+)
+from k8slab.kubelet.notes import Refusal
 from k8slab.kubelet.workers import PodWorkers
 from k8slab.runtime.base import Runtime
 
@@ -33,7 +47,8 @@ NODE_EVENTS = (
 
 
 class Kubelet:
-    """A node. `folder` is where its pods' volumes are kept, None when the runtime's containers are only records."""
+    """A node. `folder` is where its pods' volumes are kept, `disks` where those are that outlive pods; both are None
+    when the runtime's containers are only records."""
 
     def __init__(
         self,
@@ -44,18 +59,20 @@ class Kubelet:
         recorder: Recorder,
         *,
         folder: Path | None = None,
+        disks: Path | None = None,
         images: Iterable[str] = (),
     ) -> None:
         self.config, self.on = config, False
         self._client, self._runtime, self._clock, self._recorder = client, runtime, clock, recorder
         place = Place(config.name, config.address, config.capacity)
         launcher = Launcher(client, runtime, clock, recorder, place, images)
-        self._pods = PodWorkers(client, runtime, clock, launcher, config.cidr, folder)
+        self._pods = PodWorkers(client, runtime, clock, launcher, config.cidr, folder, Disks(disks, config.name))
         self._boot = str(uuid.uuid4())
         self._lease: Obj | None = None
         self._reported = 0.0
         self._beat: Callable[[], None] = lambda: None
         self._left: set[str] = set()  # the pods that were here when the power went
+        self._pressed: dict[str, float] = {}  # condition type -> when it was last seen to be short
         self._killing: set[asyncio.Task[None]] = set()
 
     # ---------------------------------------------------------------------------------------- the node
@@ -78,6 +95,11 @@ class Kubelet:
         self.on = False
         self._beat()
         await self._pods.close()
+
+    async def stay_off(self) -> None:
+        """The server comes back, and the power was off before: it still is, and nothing runs here."""
+        self._left = {pod["metadata"]["uid"] for pod in self._client.informer("Pod").by("node", self.config.name)}
+        await asyncio.gather(*(self._kill(uid) for uid in self._left))
 
     async def power_off(self) -> None:
         """Pull the plug: the heartbeat stops, every container dies at once, and nobody hears of it."""
@@ -108,6 +130,36 @@ class Kubelet:
         """A pod that is (or was) bound here came, changed or went."""
         if self.on:
             self._pods.pod_changed(before, after)
+
+    def evict(self, pod: Obj, refusal: Refusal) -> None:
+        """This pod has to go, for the node's sake or its own fault."""
+        if self.on and self._pods.refuse(pod["metadata"]["uid"], refusal):
+            self._recorder.event(pod, "Warning", refusal.reason, refusal.message)
+
+    def under_pressure(self, resource: str) -> None:
+        """Memory or ephemeral-storage is short: shown until it has not been for five minutes."""
+        self._event("Warning", "EvictionThresholdMet", f"Attempting to reclaim {resource}")
+        condition, before = PRESSURE_OF[resource], set(self._pressed)
+        self._pressed[condition] = self._clock.time()
+        if condition not in before:
+            self._pressure_changed(SHORT_EVENTS[condition])
+        self._clock.call_later(TRANSITION, lambda: self._relieve(condition))
+
+    def _relieve(self, condition: str) -> None:
+        if self.on and condition in self._pressed and self._clock.since(self._pressed[condition]) >= TRANSITION - 0.5:
+            del self._pressed[condition]
+            self._pressure_changed(ENOUGH_EVENTS[condition])
+
+    def _pressure_changed(self, reason: str) -> None:
+        self._event("Normal", reason, f"Node {self.config.name} status is now: {reason}")
+        self._pods.pressed = "MemoryPressure" in self._pressed
+        if node := self._client.informer("Node").get(self.config.name):
+            self._tend(node, report=True)
+
+    def content_changed(self, uid: str) -> None:
+        """What a pod here has files of has changed."""
+        if self.on:
+            self._pods.content_changed(uid)
 
     def wake(self, uid: str) -> None:
         """A container of this pod started or ended."""
@@ -149,7 +201,7 @@ class Kubelet:
     def _report(self, node: Obj) -> None:
         runtime = f"{self._runtime.name}://{self._runtime.version}"
         now = self._clock.timestamp()
-        status = node_status(self.config, node, runtime, self._boot, now)
+        status = node_status(self.config, node, runtime, self._boot, now, self._pressed)
         meta = {key: value for key, value in node["metadata"].items() if key != "resourceVersion"}
         self._client.update({**node, "metadata": meta, "status": status}, "status")
         self._reported = self._clock.time()

@@ -10,6 +10,7 @@ import re
 from base64 import b64decode
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import ROUND_CEILING
+from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
@@ -19,6 +20,8 @@ from k8slab.api.quantities import parse
 
 REAL_PORTS = "k8slab.io/real-ports"  # on a Service: {"80": "20017"}, written by kubeproxy where 80 may not be opened
 REFERENCE = re.compile(r"\$(\$|\(([^)]*)\))")
+QUOTED = re.compile(r"^\s*([^\s=#][^=\n]*)='([^']*)'[ \t]*$", re.MULTILINE)  # KEY='value', perhaps of several lines
+MOST_ENV_FILE = 64 << 10  # bytes of an env file that are read
 SUBSCRIPT = re.compile(r"metadata\.(labels|annotations)\['(.+)'\]")
 
 Find = Callable[[str, str], Obj | None]  # kind ("ConfigMap", "Secret"), name -> the object of the pod's namespace
@@ -36,6 +39,7 @@ class Facts(NamedTuple):
     host: str  # its node's
     allocatable: Mapping[str, str]  # the node's: what a container without limits has
     find: Find
+    folders: Mapping[str, Path] = {}  # of the pod's volumes, by name
 
 
 def container_env(facts: Facts, container: Obj, services: Iterable[Obj]) -> dict[str, str]:
@@ -92,6 +96,8 @@ def _value(facts: Facts, container: Obj, entry: Obj, known: Mapping[str, str]) -
     for field, kind in (("configMapKeyRef", "ConfigMap"), ("secretKeyRef", "Secret")):
         if ref := source.get(field):
             return _key_of(facts, kind, ref)
+    if ref := source.get("fileKeyRef"):
+        return _in_file(facts, ref)
     raise ConfigError(f"env {entry['name']}: valueFrom names no source this kubelet knows")
 
 
@@ -104,6 +110,21 @@ def _key_of(facts: Facts, kind: str, ref: Obj) -> str | None:
         namespace = facts.pod["metadata"].get("namespace", "")
         raise ConfigError(f"couldn't find key {ref['key']} in {kind} {namespace}/{ref['name']}")
     return None if value is None else text(value)
+
+
+def _in_file(facts: Facts, ref: Obj) -> str | None:
+    """A variable of a file that an earlier container has written into an emptyDir (KEP-3721)."""
+    root = facts.folders.get(ref["volumeName"])
+    file = root and (root / ref["path"]).resolve()
+    if root is None or file is None or not file.is_relative_to(root.resolve()) or not file.is_file():
+        if ref.get("optional"):
+            return None
+        raise ConfigError(f"couldn't parse env file: file {ref['path']} of volume {ref['volumeName']} not found")
+    with file.open("rb") as opened:
+        found = dict(QUOTED.findall(text(opened.read(MOST_ENV_FILE))))
+    if ref["key"] not in found and not ref.get("optional"):
+        raise ConfigError(f"environment variable key {ref['key']!r} not found in file {ref['path']!r}")
+    return found.get(ref["key"])
 
 
 def lookup(find: Find, kind: str, ref: Obj) -> Obj | None:

@@ -1,23 +1,30 @@
 """All kubelets of the server process: who is told what, and what the rest of the server asks of them.
 
 One subscription to pods and one to the runtime serve every node, so that five thousand of them cost no more than three.
-`agent.py` is a single one; `streams.py` reads logs; `server.py` starts this after the runtime was opened.
+`agent.py` is a single one; `streams.py` serves logs and exec; `server.py` starts this after the runtime was opened.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 from k8slab.api.objects import Obj
 from k8slab.client.base import Client
 from k8slab.clock import Clock
 from k8slab.kubelet.agent import Kubelet
+from k8slab.kubelet.ground import pod_config
 from k8slab.kubelet.launch import Recorder
 from k8slab.kubelet.node import NodeConfig
-from k8slab.kubelet.streams import LogOptions, Streams
+from k8slab.kubelet.pressure import Pressure
+from k8slab.kubelet.projection import origins
+from k8slab.kubelet.restarts import runs_on
+from k8slab.kubelet.restoring import told
+from k8slab.kubelet.streams import Streams
+from k8slab.kubelet.view import all_containers
 from k8slab.runtime.base import Runtime
 
 log = logging.getLogger(__name__)
@@ -35,27 +42,53 @@ class Kubelets:
         clock: Clock,
         recorder_for: Callable[[str], Recorder],
         folder: Path | None = None,
+        disks: Path | None = None,
     ) -> None:
         self._client, self._runtime, self._clock, self._recorder_for = client, runtime, clock, recorder_for
-        self._folder = folder if runtime.abilities.real else None
+        self._folder, self._disks = (folder, disks) if runtime.abilities.real else (None, None)
         self._nodes: dict[str, Kubelet] = {}
         self._pods: dict[str, str] = {}  # pod uid -> node, for what the runtime has to say
         self._images: list[str] = []
-        self._streams = Streams(client, runtime, clock)
+        self._looking: asyncio.Task[None] | None = None  # at memory and disk
+        self.streams = Streams(client, runtime, clock, lambda name: name in self._nodes and self._nodes[name].on)
 
-    async def start(self, nodes: Iterable[NodeConfig]) -> None:
-        """Start a kubelet for each node, adopt the containers the runtime still has, remove those nobody knows."""
+    async def start(self, nodes: Iterable[NodeConfig], off: Collection[str] = ()) -> None:
+        """Start a kubelet for each node, adopt the containers the runtime still has, remove those nobody knows.
+
+        Nodes named in `off` have no power, from before the server was restarted.
+        """
         self._images = await self._runtime.images()
+        nodes = list(nodes)
         known = {pod["metadata"]["uid"] for pod in self._client.informer("Pod").list()}
         for uid in self._runtime.pods().keys() - known:
             log.info("pod %s has left the API while the server was away: removed", uid)
             await self._runtime.remove_pod(uid)
+        if not self._runtime.abilities.real:
+            self._restore({config.name: config for config in nodes}, off)
         for config in nodes:
-            self.add(config)
+            kubelet = self.add(config, on=config.name not in off)
+            if not kubelet.on:
+                await kubelet.stay_off()
         self._client.informer("Pod").subscribe(self._pod_changed)
         self._runtime.subscribe(self._container_changed)
+        if self._folder is None:
+            return
+        for kind in ("ConfigMap", "Secret"):
+            self._client.informer(kind).subscribe(self._content_changed)
+        pressure = Pressure(self._runtime, self._clock, partial(self._client.informer("Pod").by, "node"), self._folder)
+        self._looking = asyncio.get_running_loop().create_task(pressure.run(self._nodes.values))
 
-    def add(self, config: NodeConfig) -> Kubelet:
+    def _restore(self, nodes: Mapping[str, NodeConfig], off: Collection[str]) -> None:
+        for pod in self._client.informer("Pod").list():
+            address, node = (pod.get("status") or {}).get("podIP"), nodes.get(pod["spec"].get("nodeName", ""))
+            if address and node:
+                states = told(pod, alive=node.name not in off)
+                every = {container["name"]: runs_on(pod, container) for container in all_containers(pod)}
+                self._runtime.restore(
+                    pod_config(pod, node.name, node.cidr), address, [(state, every[state.name]) for state in states]
+                )
+
+    def add(self, config: NodeConfig, *, on: bool = True) -> Kubelet:
         """One node more."""
         kubelet = Kubelet(
             self._client,
@@ -64,34 +97,25 @@ class Kubelets:
             config,
             self._recorder_for(config.name),
             folder=self._folder,
+            disks=self._disks,
             images=self._images,
         )
         phase = len(self._nodes) * GOLDEN % 1
         self._nodes[config.name] = kubelet
-        kubelet.start(phase)
+        if on:
+            kubelet.start(phase)
         return kubelet
+
+    @property
+    def off(self) -> list[str]:
+        """The nodes without power."""
+        return [name for name, kubelet in self._nodes.items() if not kubelet.on]
 
     async def stop(self) -> None:
         """The server ends; containers are the runtime's to keep or to end."""
+        if self._looking:
+            self._looking.cancel()
         await asyncio.gather(*(kubelet.stop() for kubelet in self._nodes.values()))
-
-    async def logs(
-        self,
-        namespace: str,
-        pod: str,
-        container: str = "",
-        *,
-        follow: bool = False,
-        tail_lines: int | None = None,
-        since_seconds: int | None = None,
-        since_time: str | None = None,
-        timestamps: bool = False,
-        limit_bytes: int | None = None,
-        previous: bool = False,
-    ) -> AsyncIterator[bytes]:
-        """A container's output as `kubectl logs` gets it; what is wrong is raised before the first byte."""
-        options = LogOptions(follow, previous, timestamps, tail_lines, limit_bytes, since_seconds, since_time)
-        return await self._streams.logs(namespace, pod, container, options)
 
     async def power_off(self, node: str) -> None:
         """Pull a node's plug. Raises KeyError for a node there is not."""
@@ -116,3 +140,14 @@ class Kubelets:
     def _container_changed(self, uid: str) -> None:
         if node := self._pods.get(uid):
             self._nodes[node].wake(uid)
+
+    def _content_changed(self, before: Obj | None, after: Obj | None) -> None:
+        """A ConfigMap or Secret: tell the nodes of those pods that have files of it."""
+        obj = after or before or {}
+        if before is None:  # it came; whoever waits for it is trying again anyway
+            return
+        origin, namespace = (obj["kind"], obj["metadata"]["name"]), obj["metadata"].get("namespace", "")
+        for pod in self._client.informer("Pod").list(namespace):
+            uid = pod["metadata"]["uid"]
+            if uid in self._pods and pod["spec"].get("volumes") and origin in origins(pod):
+                self._nodes[self._pods[uid]].content_changed(uid)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, Protocol
 
 from k8slab.api.errors import NotFound
@@ -17,11 +16,16 @@ from k8slab.api.objects import Obj, reference_to
 from k8slab.api.quantities import parse
 from k8slab.client.base import Client
 from k8slab.clock import Clock
+from k8slab.kubelet import lastwords
 from k8slab.kubelet.environment import ConfigError, Facts, container_env, expand_all
+from k8slab.kubelet.notes import PULL_FIRST, PULL_MOST, Note
 from k8slab.kubelet.plan import Start
-from k8slab.kubelet.view import PULL_FIRST, PULL_MOST, Note
+from k8slab.kubelet.record import Record
+from k8slab.kubelet.restarts import runs_on
+from k8slab.kubelet.security import wish
+from k8slab.kubelet.status import UNSTARTED
 from k8slab.kubelet.volumes import mounts
-from k8slab.runtime.base import ContainerSpec, Runtime, RuntimeFailure
+from k8slab.runtime.base import ContainerSpec, ContainerState, Runtime, RuntimeFailure
 
 
 class Recorder(Protocol):
@@ -57,44 +61,64 @@ class Launcher:
         self.record, self.place = recorder, place
         self._images = set(images)  # those this node has had; says which event is true, never whether to ask
 
-    def facts(self, pod: Obj, address: str) -> Facts:
+    def facts(self, record: Record) -> Facts:
         """What the pod may be told of itself and of its namespace."""
+        pod = record.pod
         namespace = pod["metadata"].get("namespace", "")
 
         def find(kind: str, name: str) -> Obj | None:
             try:
-                return self._client.get(kind, name, namespace)
+                return self._client.get(kind, name, "" if kind == "PersistentVolume" else namespace)
             except NotFound:
                 return None
 
-        return Facts(pod, address, self.place.address, self.place.allocatable, find)
+        return Facts(pod, record.address, self.place.address, self.place.allocatable, find, record.folders)
 
-    async def start(self, pod: Obj, action: Start, address: str, volumes: Mapping[str, Path], note: Note) -> bool:
-        """Pull, configure, start; whether it runs now. If not, the note says why."""
-        container, now = action.container, self._clock.time
+    async def start(self, record: Record, action: Start) -> str:
+        """Pull, configure, start; the id of the container that runs now. If there is none, its note says why."""
+        pod, container = record.pod, action.container
+        note = record.note(container["name"])
         if not await self._pull(pod, container, note):
-            return False
+            return ""
         try:
-            spec = self._spec(pod, action, address, volumes)
+            spec = self._spec(record, action)
         except ConfigError as error:
             self._fail(pod, container, note, "CreateContainerConfigError", str(error))
-            return False
+            return ""
         try:
             await self._runtime.start(spec)
         except RuntimeFailure as error:
-            self._fail(pod, container, note, error.reason, str(error))
-            return False
+            if error.reason == "RunContainerError":
+                self._not_run(pod, action, note, spec.id, str(error))
+            else:
+                self._fail(pod, container, note, error.reason, str(error))
+            return ""
         self.tell(pod, container, "Normal", "Created", "Container created")
         self.tell(pod, container, "Normal", "Started", "Container started")
         note.succeeded()
+        self._once_more(action, note)
+        return spec.id
+
+    def _once_more(self, action: Start, note: Note) -> None:
         if action.after is not None:
-            note.restarted(action.after.finished, now(), self._clock.since)
-        return True
+            note.restarted(action.after.finished, self._clock.time(), self._clock.since)
+
+    def _not_run(self, pod: Obj, action: Start, note: Note, id: str, message: str) -> None:
+        """It was made, and its command could not be run: an attempt like any other, that has ended (code 128)."""
+        self.tell(pod, action.container, "Normal", "Created", "Container created")
+        self.tell(pod, action.container, "Warning", "Failed", f"Error: {message}")
+        note.reason, note.message, note.retry = "RunContainerError", message, None
+        note.unstarted = ContainerState(
+            id, pod["metadata"]["uid"], action.container["name"], action.attempt, "exited",
+            finished=self._clock.time(), exit_code=128, reason=UNSTARTED, message=message,
+        )  # fmt: skip
+        self._once_more(action, note)
 
     def tell(self, pod: Obj, container: Obj, type_: Literal["Normal", "Warning"], reason: str, message: str) -> None:
         """An event about one container of a pod."""
-        init = container in (pod["spec"].get("initContainers") or [])
-        path = f"spec.{'initContainers' if init else 'containers'}{{{container['name']}}}"
+        groups = ("initContainers", "ephemeralContainers")
+        group = next((group for group in groups if container in (pod["spec"].get(group) or [])), "containers")
+        path = f"spec.{group}{{{container['name']}}}"
         self.record.event({**reference_to(pod), "fieldPath": path}, type_, reason, message)
 
     # ------------------------------------------------------------------------------------------ image
@@ -104,7 +128,8 @@ class Launcher:
         if policy == "Never" and image not in self._images and image not in await self._runtime.images():
             message = f'Container image "{image}" is not present with pull policy of Never'
             self.tell(pod, container, "Warning", "ErrImageNeverPull", message)
-            self._fail(pod, container, note, "ErrImageNeverPull", message)
+            self.tell(pod, container, "Warning", "Failed", "Error: ErrImageNeverPull")
+            note.failed("ErrImageNeverPull", message, self._clock.time())
             return False
         present = image in self._images and policy != "Always"
         if not present and policy != "Never":
@@ -140,12 +165,15 @@ class Launcher:
 
     # ------------------------------------------------------------------------------------------ start
 
-    def _spec(self, pod: Obj, action: Start, address: str, volumes: Mapping[str, Path]) -> ContainerSpec:
-        container = action.container
-        env = container_env(self.facts(pod, address), container, self._services(pod))
+    def _spec(self, record: Record, action: Start) -> ContainerSpec:
+        pod, container, id = record.pod, action.container, secrets.token_hex(32)
+        if not self._runtime.abilities.real:  # a record needs no more
+            uid, on = pod["metadata"]["uid"], runs_on(pod, container)
+            return ContainerSpec(id, uid, container["name"], container["image"], action.attempt, runs_on=on)
+        env = container_env(self.facts(record), container, self._services(pod))
         limits = (container.get("resources") or {}).get("limits") or {}
         return ContainerSpec(
-            id=secrets.token_hex(32),
+            id=id,
             pod_uid=pod["metadata"]["uid"],
             name=container["name"],
             image=container["image"],
@@ -154,19 +182,17 @@ class Launcher:
             args=expand_all(container.get("args"), env),
             env=env,
             workdir=container.get("workingDir", ""),
-            mounts=mounts(container, volumes, pod, env),
+            mounts=[*mounts(container, record, env), *lastwords.mount(container, record.folder, id)],
             cpu=float(parse(limits["cpu"])) if "cpu" in limits else None,
             memory=int(parse(limits["memory"])) if "memory" in limits else None,
             tty=bool(container.get("tty")),
             stdin=bool(container.get("stdin")),
-            runs_on=self._runs_on(pod, container),
+            stop_signal=(container.get("lifecycle") or {}).get("stopSignal", ""),
+            user=wish(pod, container, "runAsUser"),
+            non_root=bool(wish(pod, container, "runAsNonRoot")),
+            read_only=bool(wish(pod, container, "readOnlyRootFilesystem")),
+            runs_on=runs_on(pod, container),
         )
-
-    @staticmethod
-    def _runs_on(pod: Obj, container: Obj) -> bool:
-        if container in (pod["spec"].get("initContainers") or []):
-            return container.get("restartPolicy") == "Always"
-        return bool(pod["spec"].get("restartPolicy", "Always") == "Always")
 
     def _services(self, pod: Obj) -> Iterable[Obj]:
         informer = self._client.informer("Service")

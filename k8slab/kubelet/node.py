@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import platform
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -25,6 +25,14 @@ HEALTHY = (
     ("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
     ("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
 )
+PRESSED = {  # the same when it is short of something
+    "MemoryPressure": ("True", "KubeletHasInsufficientMemory", "kubelet has insufficient memory available"),
+    "DiskPressure": ("True", "KubeletHasDiskPressure", "kubelet has disk pressure"),
+}
+PRESSURE_OF = {"memory": "MemoryPressure", "ephemeral-storage": "DiskPressure"}
+SHORT_EVENTS = {"MemoryPressure": "NodeHasInsufficientMemory", "DiskPressure": "NodeHasDiskPressure"}
+ENOUGH_EVENTS = {"MemoryPressure": "NodeHasSufficientMemory", "DiskPressure": "NodeHasNoDiskPressure"}
+TRANSITION = 300.0  # Kubernetes seconds a pressure is shown after it was last seen (evictionPressureTransitionPeriod)
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64", "AMD64": "amd64"}
 
 
@@ -77,8 +85,8 @@ def new_node(config: NodeConfig) -> Obj:
     return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": config.name, "labels": labels}, "spec": spec}
 
 
-def node_status(config: NodeConfig, node: Obj, runtime: str, boot: str, now: str) -> Obj:
-    """The status of a healthy node. `runtime` is `<name>://<version>`, `boot` this boot's id."""
+def node_status(config: NodeConfig, node: Obj, runtime: str, boot: str, now: str, pressed: Collection[str] = ()) -> Obj:
+    """The status of a node. `runtime` is `<name>://<version>`, `boot` this boot's id, `pressed` has condition types."""
     old = node.get("status") or {}
     types = [type_ for type_, *_ in HEALTHY]
     return {
@@ -89,13 +97,17 @@ def node_status(config: NodeConfig, node: Obj, runtime: str, boot: str, now: str
         ],
         "allocatable": config.capacity,
         "capacity": config.capacity,
-        "conditions": [_healthy(node, *said, now) for said in HEALTHY]
+        "conditions": [_condition(node, *_said(healthy, pressed), now) for healthy in HEALTHY]
         + [other for other in old.get("conditions") or [] if other["type"] not in types],
         "nodeInfo": node_info(config, runtime, boot),
     }
 
 
-def _healthy(node: Obj, type_: str, status: str, reason: str, message: str, now: str) -> Obj:
+def _said(healthy: tuple[str, str, str, str], pressed: Collection[str]) -> tuple[str, str, str, str]:
+    return (healthy[0], *PRESSED[healthy[0]]) if healthy[0] in pressed else healthy
+
+
+def _condition(node: Obj, type_: str, status: str, reason: str, message: str, now: str) -> Obj:
     old = condition(node, type_)
     since = (old.get("lastTransitionTime") if old and old.get("status") == status else None) or now
     times = {"lastHeartbeatTime": now, "lastTransitionTime": since}

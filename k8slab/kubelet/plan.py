@@ -10,26 +10,25 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from k8slab.api.objects import Obj, is_terminating
+from k8slab.kubelet.notes import ERROR_SHOWN, POD, Ending, crash_wait
+from k8slab.kubelet.restarts import is_sidecar, restarts
 from k8slab.kubelet.view import (
-    ERROR_SHOWN,
-    POD,
     View,
-    crash_wait,
+    all_containers,
     deadline_left,
+    ephemeral_containers,
     init_containers,
     init_failed,
     is_done,
     is_init_done,
     is_overdue,
-    is_sidecar,
     main_containers,
-    policy_of,
-    restarts,
 )
 from k8slab.runtime.base import ContainerState
 
 KEPT = 2  # attempts of a container that are kept: the newest, and one before for `logs --previous` and `lastState`
 FINISHED = ("Succeeded", "Failed")
+LEAST_GRACE = 2.0  # seconds every container has between its stop signal and SIGKILL (kuberuntime: minimumGracePeriod)
 
 
 class Start(NamedTuple):
@@ -41,12 +40,22 @@ class Start(NamedTuple):
 
 
 class Stop(NamedTuple):
-    """End this container within `grace` Kubernetes seconds; `message` is the Killing event's."""
+    """Begin to end this container, within `grace` Kubernetes seconds; `message` is the Killing event's.
+
+    Its preStop hook is run; once that is over, and its turn has come, it gets its `Signal`.
+    """
 
     container: Obj
     id: str
     grace: float
     message: str
+
+
+class Signal(NamedTuple):
+    """Send its stop signal to this container, and SIGKILL after `grace` Kubernetes seconds."""
+
+    id: str
+    grace: float
 
 
 class Wait(NamedTuple):
@@ -62,6 +71,7 @@ class Plan:
 
     start: list[Start] = field(default_factory=list)
     stop: list[Stop] = field(default_factory=list)
+    signal: list[Signal] = field(default_factory=list)
     wait: list[Wait] = field(default_factory=list)
     back_off: list[Obj] = field(default_factory=list)  # containers whose failed pull now reads ImagePullBackOff
     remove: list[str] = field(default_factory=list)
@@ -71,7 +81,7 @@ class Plan:
     @property
     def idle(self) -> bool:
         """Whether there is nothing to do but wait."""
-        return not (self.start or self.stop or self.remove or self.over or self.back_off)
+        return not (self.start or self.stop or self.signal or self.remove or self.over or self.back_off)
 
     def look_in(self, seconds: float) -> None:
         """Look again in so many seconds, if not sooner."""
@@ -83,8 +93,8 @@ def decide(view: View) -> Plan:
     plan = Plan()
     if is_terminating(view.pod):
         _terminate(view, plan)
-    elif (view.pod.get("status") or {}).get("phase") in FINISHED or is_done(view) or is_overdue(view):
-        _stop(view, plan, grace_of(view.pod))
+    elif (view.pod.get("status") or {}).get("phase") in FINISHED or view.refused or is_done(view) or is_overdue(view):
+        _stop(view, plan, grace_of(view))
     else:
         if (left := deadline_left(view)) is not None:
             plan.look_in(left)
@@ -92,35 +102,49 @@ def decide(view: View) -> Plan:
     return plan
 
 
-def grace_of(pod: Obj) -> float:
-    """The seconds between SIGTERM and SIGKILL: the deletion's, or the pod's own."""
-    asked = pod["metadata"].get("deletionGracePeriodSeconds")
-    return float(asked if asked is not None else pod["spec"].get("terminationGracePeriodSeconds", 30))
+def grace_of(view: View) -> float:
+    """The seconds between SIGTERM and SIGKILL: what the node gives, the deletion's, or the pod's own."""
+    if view.refused and view.refused.grace is not None:
+        return view.refused.grace
+    asked = view.pod["metadata"].get("deletionGracePeriodSeconds")
+    return float(asked if asked is not None else view.pod["spec"].get("terminationGracePeriodSeconds", 30))
 
 
 def _terminate(view: View, plan: Plan) -> None:
-    _stop(view, plan, grace_of(view.pod))
-    plan.over = not any(view.running(c["name"]) for c in [*init_containers(view.pod), *main_containers(view.pod)])
+    _stop(view, plan, grace_of(view))
+    plan.over = not any(view.running(c["name"]) for c in all_containers(view.pod))
 
 
 def _stop(view: View, plan: Plan, grace: float) -> None:
-    """Everything ends: the app containers at once, then the sidecars, last started first (KEP-753)."""
-    sidecars = [c for c in init_containers(view.pod) if is_sidecar(c)]
-    first = [*(c for c in init_containers(view.pod) if not is_sidecar(c)), *main_containers(view.pod)]
-    wave = [c for c in first if view.running(c["name"])]
-    if not wave:
-        wave = [c for c in reversed(sidecars) if view.running(c["name"])][:1]
-    for container in wave:
-        _stop_one(view, plan, container, grace, f"Stopping container {container['name']}")
+    """Everything ends: all preStop hooks at once; signals to the app containers, then to the sidecars, last first.
+
+    Who has to wait for its turn loses that time of its grace (KEP-753; kuberuntime_termination_order.go).
+    """
+    sidecars = [c for c in init_containers(view.pod) if is_sidecar(c) and view.running(c["name"])]
+    others = [c for c in all_containers(view.pod) if c not in sidecars]
+    wave = [c for c in others if view.running(c["name"])] or sidecars[-1:]
+    for container in [*others, *reversed(sidecars)]:
+        if view.running(container["name"]):
+            _stop_one(view, plan, container, grace, f"Stopping container {container['name']}", container in wave)
 
 
-def _stop_one(view: View, plan: Plan, container: Obj, grace: float, message: str) -> None:
+def _stop_one(view: View, plan: Plan, container: Obj, grace: float, message: str, turn: bool = True) -> None:
     state = view.running(container["name"])
     assert state is not None, "only what runs is stopped"
-    ends = view.stopping.get(state.id)
-    # A second, more impatient deletion shortens the grace; a second look does not send the signal again.
-    if ends is None or view.since(ends) + grace < -0.5:
+    ending = view.stopping.get(state.id)
+    if ending is None or _more_impatient(view, ending, grace):
         plan.stop.append(Stop(container, state.id, grace, message))
+    elif ending.hooked and not ending.signalled:
+        left = ending.left(view.since)
+        if turn or left <= 0:
+            plan.signal.append(Signal(state.id, max(LEAST_GRACE, left)))
+        else:
+            plan.look_in(left)
+
+
+def _more_impatient(view: View, ending: Ending, grace: float) -> bool:
+    """A second deletion may shorten the grace; a second look does not send the signal again."""
+    return grace < min(ending.grace, ending.left(view.since)) - 0.5
 
 
 def _keep_running(view: View, plan: Plan) -> None:
@@ -128,6 +152,8 @@ def _keep_running(view: View, plan: Plan) -> None:
     if note is not None and note.retry is not None and (held := note.retry.left(view.since)) > 0:
         plan.look_in(held)
         return
+    for container in ephemeral_containers(view.pod):
+        _start_once(view, plan, container)
     if _initialize(view, plan):
         for container in main_containers(view.pod):
             _keep_one(view, plan, container)
@@ -151,14 +177,21 @@ def _initialize(view: View, plan: Plan) -> bool:
     return not init_failed(view)
 
 
+def _start_once(view: View, plan: Plan, container: Obj) -> None:
+    """An ephemeral container starts once the pod has a sandbox, which is made for the others, and only once."""
+    if view.address and view.latest(container["name"]) is None:
+        _keep_one(view, plan, container)
+
+
 def _keep_one(view: View, plan: Plan, container: Obj) -> None:
     name = container["name"]
     note, state = view.notes.get(name), view.latest(name)
     if state is not None and state.phase != "exited":
-        if note is not None and note.unhealthy and note.probed == state.id:
-            _stop_one(view, plan, container, grace_of(view.pod), note.unhealthy)
+        if note is not None and note.verdict and note.verdict.id == state.id:
+            grace = note.verdict.grace if note.verdict.grace is not None else grace_of(view)
+            _stop_one(view, plan, container, grace, note.verdict.message)
         return
-    if state is not None and not restarts(policy_of(view.pod, container), state):
+    if state is not None and not restarts(view.pod, container, state):
         return
     held = note.retry.left(view.since) if note and note.retry else 0.0
     crashed = crash_wait(note, state, view.since) if state else 0.0

@@ -1,141 +1,65 @@
-"""Asking a running container how it is: started? alive? ready? Over HTTP, TCP, or by a command inside it.
+"""Asking a running container how it is: started? alive? ready?
 
-`workers.py` keeps a `Prober` for each running container that has probes; between two checks there is a timer and
-nothing else. The rules are Kubernetes' (pkg/kubelet/prober; docs/concepts/workloads/pods/probes).
+`probing.py` keeps a `Prober` for each running container that has probes, `actions.py` carries the checks out; between
+two of them there is a timer and nothing else. The rules are Kubernetes' (pkg/kubelet/prober, and
+docs/concepts/workloads/pods/probes).
 """
 
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 from k8slab.api.objects import Obj
 from k8slab.clock import Clock
-from k8slab.runtime.base import Runtime, RuntimeFailure
+from k8slab.kubelet.actions import (
+    Failed,
+    Impossible,
+    Target,
+    grpc_health,
+    http_get,
+    run_inside,
+    tcp_connect,
+)
 
 Kind = Literal["startup", "liveness", "readiness"]
 KINDS: tuple[Kind, ...] = ("startup", "liveness", "readiness")
-MOST_OUTPUT = 10 * 1024  # so much of an answer goes into a message (pkg/probe: maxRespBodyLength)
 EAGER = 0.02  # real seconds: how soon a container that was never ready is asked again
 
 
 class Answer(NamedTuple):
-    """Whether the check succeeded, and in its own words what happened."""
+    """Whether the check succeeded (None: it could not be made, which is no answer), and in words what happened."""
 
-    ok: bool
+    ok: bool | None
     words: str
-
-
-class Target(NamedTuple):
-    """Whom a check asks."""
-
-    runtime: Runtime
-    container_id: str
-    container: Obj
-    address: str
-
-
-# --------------------------------------------------------------------------------------------- checks
 
 
 async def check(probe: Obj, target: Target) -> Answer:
     """Ask once. The timeout is in real seconds: work does not get faster with the lab's clock."""
     timeout = float(probe.get("timeoutSeconds", 1))
-    if action := probe.get("httpGet"):
-        return await _http(action, target, timeout)
-    if action := probe.get("tcpSocket"):
-        return await _tcp(action.get("host") or target.address, port_number(action["port"], target.container), timeout)
-    if action := probe.get("exec"):
-        return await _exec(action.get("command") or [], target, timeout)
-    return Answer(False, "this kubelet knows the probes httpGet, tcpSocket and exec")
-
-
-def port_number(port: int | str, container: Obj) -> int:
-    """The number of a port that may be given by its name. Zero when the container has no such name."""
-    if isinstance(port, int) or port.isdigit():
-        return int(port)
-    named = {p["name"]: p["containerPort"] for p in container.get("ports") or [] if "name" in p}
-    return int(named.get(port, 0))
-
-
-async def _http(action: Obj, target: Target, timeout: float) -> Answer:
-    host = action.get("host") or target.address
-    port = port_number(action["port"], target.container)
-    scheme, path = action.get("scheme", "HTTP").lower(), action.get("path", "/")
-    url = f"{scheme}://{host}:{port}{path if path.startswith('/') else '/' + path}"
-    headers = {"Host": f"{host}:{port}", "User-Agent": "kube-probe/1.36", "Accept": "*/*", "Connection": "close"}
-    headers |= {h["name"]: h["value"] for h in action.get("httpHeaders") or []}
-    lines = [f"GET {url.split(str(port), 1)[1]} HTTP/1.1", *(f"{k}: {v}" for k, v in headers.items()), "", ""]
     try:
-        async with asyncio.timeout(timeout):
-            code, body = await _ask(host, port, _no_verification() if scheme == "https" else None, "\r\n".join(lines))
-    except TimeoutError:
-        late = "context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
-        return Answer(False, f'Get "{url}": {late}')
-    except (OSError, ValueError) as error:
-        return Answer(False, f'Get "{url}": {_dial(host, port, error)}')
-    if 200 <= code < 400:
-        return Answer(True, body)
-    return Answer(False, f"HTTP probe failed with statuscode: {code}")
-
-
-async def _ask(host: str, port: int, tls: ssl.SSLContext | None, request: str) -> tuple[int, str]:
-    reader, writer = await asyncio.open_connection(host, port, ssl=tls)
-    try:
-        writer.write(request.encode("latin-1", "replace"))
-        status = await reader.readline()
-        if not status:
-            raise ValueError("EOF")
-        return int(status.split()[1]), status.decode(errors="replace")
-    except IndexError:
-        raise ValueError("malformed HTTP response") from None
-    finally:
-        writer.close()
-
-
-def _no_verification() -> ssl.SSLContext:
-    """A probe does not look at certificates (docs/concepts/workloads/pods/probes, HTTPS)."""
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
-
-
-async def _tcp(host: str, port: int, timeout: float) -> Answer:
-    try:
-        async with asyncio.timeout(timeout):
-            _, writer = await asyncio.open_connection(host, port)
-            writer.close()
-    except TimeoutError:
-        return Answer(False, f"dial tcp {host}:{port}: i/o timeout")
-    except OSError as error:
-        return Answer(False, _dial(host, port, error))
-    return Answer(True, "")
-
-
-def _dial(host: str, port: int, error: Exception) -> str:
-    if isinstance(error, ConnectionRefusedError):
-        return f"dial tcp {host}:{port}: connect: connection refused"
-    return f"dial tcp {host}:{port}: {error}" if isinstance(error, OSError) else str(error)
-
-
-async def _exec(command: list[str], target: Target, timeout: float) -> Answer:
-    try:
-        running = await target.runtime.exec(target.container_id, command)
-    except RuntimeFailure as error:
+        return Answer(True, await _ask(probe, target, timeout))
+    except Failed as error:
         return Answer(False, str(error))
-    said = bytearray()
-    try:
-        async with asyncio.timeout(timeout):
-            async for _, data in running.output():
-                said += data[: MOST_OUTPUT - len(said)]
-            code = await running.wait()
-    except TimeoutError:
-        running.kill()
-        return Answer(False, f'command timed out: "{" ".join(command)}" timed out after {timeout:g}s')
-    return Answer(code == 0, said.decode(errors="replace"))
+    except Impossible as error:
+        return Answer(None, str(error))
+
+
+async def _ask(probe: Obj, target: Target, timeout: float) -> str:
+    if action := probe.get("httpGet"):
+        code, body = await http_get(action, target, timeout, "kube-probe/1.36")
+        if 200 <= code < 400:
+            return body
+        raise Failed(f"HTTP probe failed with statuscode: {code}")
+    if action := probe.get("tcpSocket"):
+        await tcp_connect(action, target, timeout)
+        return ""
+    if action := probe.get("exec"):
+        return await run_inside(action.get("command") or [], target, timeout)
+    if action := probe.get("grpc"):
+        return await grpc_health(action, target, timeout)
+    raise Impossible("missing probe handler: a probe is httpGet, tcpSocket, exec or grpc")
 
 
 # ------------------------------------------------------------------------------------------- counting
@@ -168,7 +92,7 @@ class Prober:
     """The probes of one running container.
 
     `changed(kind, ok)` is called when a result changes, and once for liveness or startup that has failed for good;
-    `unhealthy(kind, words)` for every failed check.
+    `unhealthy(kind, answer)` for every check that failed or could not be made.
     """
 
     def __init__(
@@ -176,7 +100,7 @@ class Prober:
         clock: Clock,
         target: Target,
         changed: Callable[[Kind, bool], None],
-        unhealthy: Callable[[Kind, str], None],
+        unhealthy: Callable[[Kind, Answer], None],
         *,
         ready: bool = False,
     ) -> None:
@@ -195,12 +119,13 @@ class Prober:
         else:
             self._begin_rest(running_for)
 
-    def close(self) -> None:
-        """Stop asking."""
-        for cancel in self._cancel.values():
-            cancel()
-        for task in self._asking.values():
-            task.cancel()
+    def close(self, *kinds: Kind) -> None:
+        """Stop asking, or stop asking this."""
+        for kind in kinds or KINDS:
+            if cancel := self._cancel.pop(kind, None):
+                cancel()
+            if task := self._asking.pop(kind, None):
+                task.cancel()
 
     def _begin_rest(self, running_for: float) -> None:
         for kind in ("liveness", "readiness"):
@@ -216,11 +141,15 @@ class Prober:
     async def _once(self, kind: Kind) -> None:
         probe, count = self._probes[kind], self._counts[kind]
         answer = await check(probe, self.target)
+        if answer.ok is None:
+            self._unhealthy(kind, answer)
+            self._later(kind, probe.get("periodSeconds", 10))
+            return
         if kind == "readiness" and not answer.ok and self._in_a_hurry(probe):
             return
         changed = count.add(answer.ok, probe)
         if not answer.ok:
-            self._unhealthy(kind, answer.words)
+            self._unhealthy(kind, answer)
         if kind == "startup" and not answer.ok and count.row >= probe.get("failureThreshold", 3):
             self._changed(kind, False)
             return

@@ -10,11 +10,13 @@ from collections.abc import Callable
 
 from k8slab.api.objects import Obj, is_terminating
 from k8slab.clock import Clock
+from k8slab.kubelet.actions import Target
 from k8slab.kubelet.launch import Launcher
+from k8slab.kubelet.notes import Verdict
 from k8slab.kubelet.plan import FINISHED
-from k8slab.kubelet.probes import KINDS, Kind, Prober, Target
+from k8slab.kubelet.probes import KINDS, Answer, Kind, Prober
 from k8slab.kubelet.record import Record
-from k8slab.kubelet.view import View, init_containers, main_containers, statuses
+from k8slab.kubelet.view import View, all_containers, statuses
 from k8slab.runtime.base import ContainerState, Runtime
 
 
@@ -28,15 +30,17 @@ class Probing:
         """Every running container that has probes has a prober, and no other."""
         running: set[str] = set()
         ending = is_terminating(record.pod) or (record.pod.get("status") or {}).get("phase") in FINISHED
-        for container in [*init_containers(record.pod), *main_containers(record.pod)]:
+        for container in all_containers(record.pod):
             if not any(f"{kind}Probe" in container for kind in KINDS):
                 continue
             state = view.latest(container["name"])
-            if state is None or state.phase != "running" or ending:
+            if state is None or state.phase != "running":
                 continue
             running.add(state.id)
             if state.id not in record.probers:
                 self._begin_probing(record, container, state)
+            if ending:  # whether it can take requests stays true or false to its end
+                record.probers[state.id].close("startup", "liveness")
         for id in record.probers.keys() - running:
             record.probers.pop(id).close()
 
@@ -44,7 +48,7 @@ class Probing:
         note = record.note(container["name"])
         ready = _was_ready(record.pod, state.id)
         real = self._runtime.abilities.real and self._runtime.abilities.networked
-        note.probed, note.unhealthy = state.id, ""
+        note.probed = state.id
         note.started = "startupProbe" not in container or not real or ready
         note.ready = not real or ready
 
@@ -54,11 +58,14 @@ class Probing:
             if kind == "readiness":
                 note.ready = ok
             elif not ok:
-                note.unhealthy = f"Container {container['name']} failed {kind} probe, will be restarted"
+                said = f"Container {container['name']} failed {kind} probe, will be restarted"
+                grace = container[f"{kind}Probe"].get("terminationGracePeriodSeconds")
+                note.verdict = Verdict(state.id, said, grace)
             self._wake(record)
 
-        def unhealthy(kind: Kind, words: str) -> None:
-            said = f"{kind.capitalize()} probe failed: {words}"
+        def unhealthy(kind: Kind, answer: Answer) -> None:
+            how = "failed" if answer.ok is False else "errored and resulted in unknown state"
+            said = f"{kind.capitalize()} probe {how}: {answer.words}"
             self._launcher.tell(record.pod, container, "Warning", "Unhealthy", said)
 
         target = Target(self._runtime, state.id, container, record.address)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from k8slab.api.objects import Obj
+from k8slab.kubelet.notes import Ending, Note, Refusal
 from k8slab.kubelet.probes import Prober
-from k8slab.kubelet.view import Note
 
 
 @dataclass(slots=True, eq=False)
@@ -19,9 +19,13 @@ class Record:
     pod: Obj
     address: str = ""
     sandbox: bool = False  # this kubelet has seen to it that the pod has one
-    folders: Mapping[str, Path] = field(default_factory=dict)
+    folder: Path | None = None  # of the pod; None when its containers are only records
+    folders: Mapping[str, Path] = field(default_factory=dict)  # of its volumes, by name
     notes: dict[str, Note] = field(default_factory=dict)
-    stopping: dict[str, float] = field(default_factory=dict)
+    stopping: dict[str, Ending] = field(default_factory=dict)  # by container id
+    words: dict[str, str] = field(default_factory=dict)  # container id -> its termination message
+    refused: Refusal | None = None
+    hook: asyncio.Task[None] | None = None  # a postStart hook that is waited for
     probers: dict[str, Prober] = field(default_factory=dict)
     written: int | None = None
     writing: bool = False
@@ -30,7 +34,17 @@ class Record:
     dirty: bool = False
     worker: asyncio.Task[None] | None = None
     timer: Callable[[], None] | None = None
+    stale: bool = True  # its files may not be what they are made of
+    remount: Callable[[], None] | None = None  # takes back the look at which they will be written anew
 
     def note(self, name: str) -> Note:
         """The note about a container, made when there is first something to note."""
         return self.notes.setdefault(name, Note())
+
+    def removed(self, id: str) -> None:
+        """This container is gone, and what was remembered of it."""
+        self.words.pop(id, None)
+        self.stopping.pop(id, None)
+        for note in self.notes.values():
+            if note.unstarted and note.unstarted.id == id:
+                note.unstarted = None

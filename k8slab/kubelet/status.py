@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from k8slab.api.objects import Obj, condition, is_terminating
 from k8slab.clock import to_timestamp
+from k8slab.kubelet.notes import crash_wait
 from k8slab.kubelet.plan import FINISHED
+from k8slab.kubelet.restarts import is_sidecar, restarts
 from k8slab.kubelet.view import (
     View,
-    crash_wait,
+    ephemeral_containers,
+    full_name,
     init_containers,
     init_failed,
     is_done,
@@ -19,15 +22,13 @@ from k8slab.kubelet.view import (
     is_initialized,
     is_overdue,
     is_ready,
-    is_sidecar,
     is_started,
     main_containers,
-    policy_of,
-    restarts,
 )
 from k8slab.runtime.base import ContainerState
 
 OURS = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
+UNSTARTED = "StartError"  # containerd's word for a container whose command could not be run; it began in 1970
 DEADLINE = "Pod was active on the node longer than the specified deadline"
 
 
@@ -36,22 +37,38 @@ def pod_status(view: View) -> Obj:
     pod = view.pod
     old = pod.get("status") or {}
     now = to_timestamp(view.now)
+    if view.refused and not any(view.containers.values()):  # it never ran here
+        why = {"phase": "Failed", **_why_failed(view)}
+        return {**old, **why, "startTime": old.get("startTime") or now}
     main = [container_status(view, c) for c in main_containers(pod)]
     init = [container_status(view, c, init=True) for c in init_containers(pod)]
     phase = pod_phase(view, main)
     new: Obj = {**old, "phase": phase, "startTime": old.get("startTime") or now}
-    if "generation" in pod["metadata"]:
-        new["observedGeneration"] = pod["metadata"]["generation"]
-    new["hostIP"], new["hostIPs"] = view.host, [{"ip": view.host}]
+    new["hostIP"] = view.host
     if view.address:
         new["podIP"], new["podIPs"] = view.address, [{"ip": view.address}]
-    if phase == "Failed" and "reason" not in old and is_overdue(view) and not is_terminating(pod):
-        new["reason"], new["message"] = "DeadlineExceeded", DEADLINE
+    if view.real:  # a pretended kubelet writes no more than somebody must read
+        new["hostIPs"] = [{"ip": view.host}]
+        if "generation" in pod["metadata"]:
+            new["observedGeneration"] = pod["metadata"]["generation"]
+    if phase == "Failed" and old.get("phase") != "Failed":
+        new |= _why_failed(view)
     new["conditions"] = conditions(view, phase, init, main, now)
     if init:
         new["initContainerStatuses"] = init
     new["containerStatuses"] = main
+    if ephemeral := [container_status(view, c) | {"ready": False} for c in ephemeral_containers(pod)]:
+        new["ephemeralContainerStatuses"] = ephemeral  # never ready: nobody is served by one
     return new
+
+
+def _why_failed(view: View) -> Obj:
+    """`reason` and `message` of a pod that failed as a whole, not because of how its containers ended."""
+    if view.refused:
+        return {"reason": view.refused.reason, "message": view.refused.message}
+    if is_overdue(view) and not is_terminating(view.pod):
+        return {"reason": "DeadlineExceeded", "message": DEADLINE}
+    return {}
 
 
 # ---------------------------------------------------------------------------------------------- phase
@@ -64,7 +81,7 @@ def pod_phase(view: View, main: list[Obj]) -> str:
         return old
     busy = any(view.running(c["name"]) for c in [*init_containers(view.pod), *main_containers(view.pod)])
     ended = all("terminated" in status["state"] for status in main)
-    if not busy and (init_failed(view) or is_overdue(view)):
+    if not busy and (view.refused or init_failed(view) or is_overdue(view)):
         return "Failed"
     if not is_initialized(view):
         return "Pending"
@@ -117,28 +134,22 @@ def _waiting(view: View, container: Obj, latest: ContainerState | None, init: bo
         return None
     if latest is not None and latest.phase == "exited":
         over = is_terminating(view.pod) or (view.pod.get("status") or {}).get("phase") in FINISHED
-        if over or not restarts(policy_of(view.pod, container), latest):
+        if over or view.refused or not restarts(view.pod, container, latest):
             return None
         if init and not is_sidecar(container) and any(view.latest(c["name"]) for c in main_containers(view.pod)):
             return None
+        if note and note.crash and crash_wait(note, latest, view.since) > 0:
+            return {"reason": "CrashLoopBackOff", "message": crash_message(view.pod, container, note.crash.delay)}
     if note is not None and note.reason:
         return {"reason": note.reason, "message": note.message}
     if latest is not None and latest.phase == "exited":
-        if not note or not note.crash or crash_wait(note, latest, view.since) <= 0:
-            return None
-        return {"reason": "CrashLoopBackOff", "message": crash_message(view.pod, container, note.crash.delay)}
+        return None
     return {"reason": "PodInitializing" if init_containers(view.pod) else "ContainerCreating"}
 
 
 def crash_message(pod: Obj, container: Obj, delay: float) -> str:
     """What `kubectl describe` says of a container in CrashLoopBackOff."""
     return f"back-off {duration(delay)} restarting failed container={container['name']} pod={full_name(pod)}"
-
-
-def full_name(pod: Obj) -> str:
-    """How a kubelet writes a pod in its messages: `web_default(uid)`."""
-    meta = pod["metadata"]
-    return f"{meta['name']}_{meta.get('namespace', '')}({meta.get('uid', '')})"
 
 
 def duration(seconds: float) -> str:
@@ -156,14 +167,16 @@ def _state(view: View, state: ContainerState | None) -> Obj:
 
 def _terminated(view: View, state: ContainerState) -> Obj:
     code = state.exit_code if state.exit_code is not None else 137
+    began = state.started or (0.0 if state.reason == UNSTARTED else None)
     ended: Obj = {
         "containerID": f"{view.runtime}://{state.id}",
         "exitCode": code,
         "finishedAt": to_timestamp(state.finished) if state.finished else None,
         "reason": state.reason or ("Completed" if code == 0 else "Error"),
-        "startedAt": to_timestamp(state.started) if state.started else None,
+        "startedAt": None if began is None else to_timestamp(began),
     }
-    return ended | ({"message": state.message} if state.message else {})
+    message = ": ".join(filter(None, (state.message, view.words.get(state.id))))
+    return ended | ({"message": message} if message else {})
 
 
 # ------------------------------------------------------------------------------------------ conditions
@@ -180,8 +193,12 @@ def conditions(view: View, phase: str, init: list[Obj], main: list[Obj], now: st
         "ContainersReady": containers_ready,
         "PodScheduled": _is(True),
     }
-    return [_dated(view, type_, found[type_], now) for type_ in OURS] + [
-        other for other in (view.pod.get("status") or {}).get("conditions") or [] if other["type"] not in OURS
+    ours: tuple[str, ...] = OURS
+    if view.refused and view.refused.disrupted:
+        ours = ("DisruptionTarget", *OURS)
+        found["DisruptionTarget"] = _is(True, "TerminationByKubelet", view.refused.message)
+    return [_dated(view, type_, found[type_], now) for type_ in ours] + [
+        other for other in (view.pod.get("status") or {}).get("conditions") or [] if other["type"] not in ours
     ]
 
 
@@ -192,7 +209,7 @@ def _dated(view: View, type_: str, said: Obj, now: str) -> Obj:
     same = old is not None and old.get("status") == said["status"]
     since = old.get("lastTransitionTime") if old is not None and same else None
     new = {"type": type_, **said, "lastProbeTime": None, "lastTransitionTime": since or now}
-    if "generation" in view.pod["metadata"]:
+    if view.real and "generation" in view.pod["metadata"]:
         new["observedGeneration"] = view.pod["metadata"]["generation"]
     return new
 

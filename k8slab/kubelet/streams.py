@@ -1,152 +1,121 @@
-"""What containers have said, for the API server: `kubectl logs`.
+"""What the nodes answer when the API server comes with a client: logs, exec, attach, port-forward, and a page or two.
 
-`server.py` hands `Streams` to the API server, which knows no kubelet. The errors and their words are those of
-pkg/kubelet (validateContainerLogStatus) and pkg/registry/core/pod.
+`kubelets.py` makes this, `server.py` hands it to the API server, which knows no kubelet (apiserver/connect.py:
+Streams). The errors and their words are pkg/kubelet's (kubelet_pods.go, server/server.go) and containerd's.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
+import asyncio
+from collections.abc import AsyncIterator, Callable
 
-from k8slab.api.errors import BadRequest, Cause, Invalid, NotFound
-from k8slab.api.objects import Obj
+from k8slab.api.errors import ApiError, NotFound, ServiceUnavailable
+from k8slab.api.objects import Obj, encode
+from k8slab.api.options import ExecOptions, LogOptions
 from k8slab.client.base import Client
-from k8slab.clock import Clock, from_timestamp
-from k8slab.kubelet.view import init_containers, main_containers, statuses
-from k8slab.runtime.base import LogLine, Runtime
+from k8slab.clock import Clock
+from k8slab.kubelet.logs import Logs
+from k8slab.kubelet.view import all_containers
+from k8slab.runtime.base import Exec, Runtime, RuntimeFailure
 
-CHUNK = 32 * 1024  # bytes sent together when nobody waits for each line
-
-WAITING = {
-    "ErrImagePull": "image can't be pulled",
-    "ImagePullBackOff": "trying and failing to pull image",
-}
-
-
-@dataclass(frozen=True)
-class LogOptions:
-    """Which lines, and how (PodLogOptions)."""
-
-    follow: bool = False
-    previous: bool = False
-    timestamps: bool = False
-    tail_lines: int | None = None
-    limit_bytes: int | None = None
-    since_seconds: int | None = None
-    since_time: str | None = None
-
-    def check(self) -> None:
-        """Raises Invalid or BadRequest for what cannot be meant."""
-        causes = [
-            _wrong(name, f"Invalid value: {number}: must be greater than {'or equal to 0' if not least else '0'}")
-            for name, number, least in (
-                ("tailLines", self.tail_lines, 0),
-                ("limitBytes", self.limit_bytes, 1),
-                ("sinceSeconds", self.since_seconds, 1),
-            )
-            if number is not None and number < least
-        ]
-        if self.since_seconds is not None and self.since_time is not None:
-            causes.append(_wrong("", "Forbidden: at most one of `sinceTime` or `sinceSeconds` may be specified"))
-        if causes:
-            raise Invalid.of("", "PodLogOptions", "", causes)
-        try:
-            from_timestamp(self.since_time or "1970-01-01T00:00:00Z")
-        except ValueError:
-            raise BadRequest(f'sinceTime: "{self.since_time}" is not an RFC 3339 time') from None
+KUBELET_PORT = 10250
+SECONDS = 5.0  # to wait for a pod to take a connection
 
 
 class Streams:
-    """Reads the output of this lab's containers."""
+    """The nodes' answers. `address_of` gives the address of a node whose power is on, else nothing."""
 
-    def __init__(self, client: Client, runtime: Runtime, clock: Clock) -> None:
-        self._client, self._runtime, self._clock = client, runtime, clock
+    def __init__(self, client: Client, runtime: Runtime, clock: Clock, is_on: Callable[[str], bool]) -> None:
+        self._client, self._runtime, self._is_on = client, runtime, is_on
+        self._logs = Logs(runtime, clock)
 
-    async def logs(self, namespace: str, pod: str, container: str, options: LogOptions) -> AsyncIterator[bytes]:
-        """What to send, or an error before its first byte: NotFound, BadRequest, Invalid."""
-        options.check()
-        found = self._client.informer("Pod").get(pod, namespace)
-        if found is None:
-            raise NotFound.of("", "pods", pod)
-        return self._read(self._container_id(found, _choose(found, container), options.previous), options)
+    async def logs(self, pod: Obj, container: str, options: LogOptions) -> AsyncIterator[bytes]:
+        """What a container has printed. Raises BadRequest when it has not begun."""
+        self._reach(pod, f"containerLogs/{_path(pod)}/{container}")
+        return self._logs.read(pod, container, options)
 
-    def _container_id(self, pod: Obj, name: str, previous: bool) -> str:
+    async def exec(self, pod: Obj, container: str, options: ExecOptions) -> Exec:
+        """Start a command in a running container."""
+        self._reach(pod, f"exec/{_path(pod)}/{container}")
+        id = self._running(pod, container)
+        try:
+            return await self._runtime.exec(id, options.command, tty=options.tty, stdin=options.stdin)
+        except RuntimeFailure as error:
+            raise _internal(f"error executing command in container: failed to exec in container: {error}") from error
+
+    async def attach(self, pod: Obj, container: str, options: ExecOptions) -> Exec:
+        """Hold a running container's own streams. Its stdin ends with the client's if it says `stdinOnce`."""
+        self._reach(pod, f"attach/{_path(pod)}/{container}")
+        id = self._running(pod, container)
+        spec = next(c for c in all_containers(pod) if c["name"] == container)
+        if options.stdin and not spec.get("stdin"):
+            options = ExecOptions(False, options.stdout, options.stderr, options.tty)
+        try:
+            once = bool(spec.get("stdinOnce")) and not spec.get("tty")
+            return await self._runtime.attach(id, stdin=options.stdin, once=once)
+        except RuntimeFailure as error:
+            raise _internal(f"error attaching to container: {error}") from error
+
+    async def connect(self, pod: Obj, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A TCP connection to a port of the pod."""
+        self._reach(pod, f"portForward/{_path(pod)}")
         meta = pod["metadata"]
-        states = [state for state in self._runtime.containers(meta["uid"]) if state.name == name]
-        begun = [state for state in states if state.phase != "created"]
-        if previous and len(begun) > 1:
-            return begun[-2].id
-        if previous:
-            raise BadRequest(f'previous terminated container "{name}" in pod "{meta["name"]}" not found')
-        if begun:
-            return begun[-1].id
-        waiting = next(((s.get("state") or {}).get("waiting") for s in statuses(pod) if s["name"] == name), None)
-        reason = (waiting or {}).get("reason", "ContainerCreating")
-        why = WAITING.get(reason, reason)
-        raise BadRequest(f'container "{name}" in pod "{meta["name"]}" is waiting to start: {why}')
+        about = f"error forwarding port {port} to pod {meta['name']}, uid {meta['uid']}"
+        address = self._runtime.pods().get(meta["uid"])
+        if address is None:
+            raise ApiError(f"{about}: the pod has no sandbox that runs")
+        if not self._runtime.abilities.networked:
+            raise ApiError(f"{about}: {self._no_network()}")
+        try:
+            return await asyncio.wait_for(asyncio.open_connection(address, port), SECONDS)
+        except TimeoutError:
+            raise ApiError(f"{about}: dial tcp {address}:{port}: i/o timeout") from None
+        except OSError as error:
+            refused = isinstance(error, ConnectionRefusedError)
+            why = "connection refused" if refused else (error.strerror or str(error)).lower()
+            raise ApiError(f"{about}: dial tcp {address}:{port}: connect: {why}") from None
 
-    async def _read(self, id: str, options: LogOptions) -> AsyncIterator[bytes]:
-        """The lines, packed: many in one piece, unless somebody follows and waits for each."""
-        after = self._after(options)
-        skip = await self._skipped(id, options, after)
-        left, held = options.limit_bytes, bytearray()
-        async for line in self._runtime.logs(id, follow=options.follow):
-            if line.time < after:
-                continue
-            if skip:
-                skip -= 1
-                continue
-            held += _written(line, options.timestamps)
-            if left is not None and len(held) >= left:
-                yield bytes(held[:left])
-                return
-            if options.follow or len(held) >= CHUNK:
-                left = None if left is None else left - len(held)
-                yield bytes(held)
-                held.clear()
-        if held:
-            yield bytes(held)
+    def need_network(self) -> None:
+        """Raises ServiceUnavailable where pods are records: their addresses lead nowhere, or to somebody else."""
+        if not self._runtime.abilities.networked:
+            raise ServiceUnavailable(f"error trying to reach service: {self._no_network()}")
 
-    def _after(self, options: LogOptions) -> float:
-        """Lines older than this moment are not asked for."""
-        if options.since_time:
-            return from_timestamp(options.since_time)
-        return self._clock.time() - options.since_seconds if options.since_seconds else 0.0
+    def node(self, name: str, path: str) -> tuple[str, bytes]:
+        """A page of a kubelet's HTTP API. Raises NotFound for a page there is not, ServiceUnavailable without power."""
+        if not self._is_on(name):
+            raise ServiceUnavailable(f"error trying to reach service: dial tcp: node {name} does not answer")
+        if path.rstrip("/") == "/healthz":
+            return "text/plain; charset=utf-8", b"ok"
+        if path.rstrip("/") in ("/pods", "/runningpods"):
+            pods = self._client.informer("Pod").by("node", name)
+            if path.startswith("/runningpods"):
+                pods = [pod for pod in pods if (pod.get("status") or {}).get("phase") == "Running"]
+            return "application/json", encode({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": [*pods]})
+        raise NotFound("404 page not found", {})
 
-    async def _skipped(self, id: str, options: LogOptions, after: float) -> int:
-        """How many of the lines do not belong to the tail: what is there now is only ever added to."""
-        if options.tail_lines is None:
-            return 0
-        there = [line.time >= after async for line in self._runtime.logs(id)]
-        return max(0, sum(there) - options.tail_lines)
+    def _no_network(self) -> str:
+        return f"pods of the {self._runtime.name} runtime have no network: a lab with `--runtime local` has"
 
+    def _reach(self, pod: Obj, path: str) -> None:
+        """Raises an error in the words of Go's HTTP client when the node has no power."""
+        node, host = pod["spec"]["nodeName"], (pod.get("status") or {}).get("hostIP") or pod["spec"]["nodeName"]
+        if not self._is_on(node):
+            at = f"{host}:{KUBELET_PORT}"
+            error = ApiError(f'Get "https://{at}/{path}": dial tcp {at}: connect: no route to host')
+            error.reason = ""  # as for every error of Go's that is no Status
+            raise error
 
-def _choose(pod: Obj, container: str) -> str:
-    """The container meant. Raises BadRequest with Kubernetes' words."""
-    name = pod["metadata"]["name"]
-    if not pod["spec"].get("nodeName"):
-        raise BadRequest(f"pod {name} does not have a host assigned")
-    main, init = ([c["name"] for c in group] for group in (main_containers(pod), init_containers(pod)))
-    if container:
-        if container not in [*main, *init]:
-            raise BadRequest(f"container {container} is not valid for pod {name}")
-        return container
-    if len(main) == 1:
-        return str(main[0])
-    choice = f"choose one of: [{' '.join(main)}]"
-    if init:
-        choice += f" or one of the init containers: [{' '.join(init)}]"
-    raise BadRequest(f"a container name must be specified for pod {name}, {choice}")
+    def _running(self, pod: Obj, container: str) -> str:
+        states = [state for state in self._runtime.containers(pod["metadata"]["uid"]) if state.name == container]
+        if not states or states[-1].phase != "running":
+            raise _internal(f'unable to upgrade connection: container not found ("{container}")')
+        return states[-1].id
 
 
-def _wrong(name: str, words: str) -> Cause:
-    return Cause("FieldValueForbidden" if words.startswith("Forbidden") else "FieldValueInvalid", words, name)
+def _path(pod: Obj) -> str:
+    return f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
 
 
-def _written(line: LogLine, timestamps: bool) -> bytes:
-    if not timestamps:
-        return line.text + b"\n"
-    when = datetime.fromtimestamp(line.time, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f000Z")
-    return when.encode() + b" " + line.text + b"\n"
+def _internal(words: str) -> ApiError:
+    """As apimachinery's NewInternalError puts it."""
+    return ApiError(f"Internal error occurred: {words}", {"causes": [{"message": words}]})

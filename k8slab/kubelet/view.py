@@ -5,74 +5,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from k8slab.api.objects import Obj
 from k8slab.clock import from_timestamp
+from k8slab.kubelet.notes import Ending, Note, Refusal, Since
+from k8slab.kubelet.restarts import is_sidecar, restarts
 from k8slab.runtime.base import ContainerState
 
-Since = Callable[[float], float]  # Kubernetes seconds since a moment (`Clock.since`)
-
-CRASH_FIRST, CRASH_MOST = 10.0, 300.0  # pkg/kubelet: MaxContainerBackOff, backOffPeriod
-PULL_FIRST, PULL_MOST = 10.0, 300.0
-MOUNT_FIRST, MOUNT_MOST = 0.5, 122.0  # pkg/volume/util/nestedpendingoperations: exponentialbackoff
-RETRY = 10.0  # what could not be configured or created is tried again after this long
-ERROR_SHOWN = 5.0  # ErrImagePull stays this long in the status before it reads ImagePullBackOff
 LOST = "The container could not be located when the pod was terminated"
-POD = ""  # the note about the pod itself (its volumes, its sandbox) has no container's name
-
-
-@dataclass(slots=True)
-class Backoff:
-    """A wait that doubles: `delay` seconds from `since` (seconds since 1970). Zero: it has not begun."""
-
-    first: float
-    most: float
-    delay: float = 0.0
-    since: float = 0.0
-
-    def again(self, now: float) -> None:
-        """One failure more."""
-        self.delay = min(self.most, self.delay * 2 or self.first)
-        self.since = now
-
-    def left(self, since: Since) -> float:
-        """How long to wait still."""
-        return max(0.0, self.delay - since(self.since))
-
-
-@dataclass(slots=True)
-class Note:
-    """What a kubelet remembers of one container between two looks. Most containers never need one."""
-
-    reason: str = ""  # why it could not be started: ErrImagePull, CreateContainerConfigError, …
-    message: str = ""
-    retry: Backoff | None = None  # when the next try is due
-    crash: Backoff | None = None
-    announced: str = ""  # the exited container whose BackOff event was sent
-    probed: str = ""  # the container the three answers below are about
-    ready: bool = False
-    started: bool = False
-    unhealthy: str = ""  # why it must be restarted
-
-    def failed(self, reason: str, message: str, now: float, first: float = RETRY, most: float = RETRY) -> None:
-        """It could not be started: remember why, and wait before the next try."""
-        self.reason, self.message = reason, message
-        self.retry = (
-            self.retry if self.retry and (self.retry.first, self.retry.most) == (first, most) else Backoff(first, most)
-        )
-        self.retry.again(now)
-
-    def succeeded(self) -> None:
-        """It was started: what went wrong before is forgotten."""
-        self.reason, self.message, self.retry = "", "", None
-
-    def restarted(self, finished: float, now: float, since: Since) -> None:
-        """It is started once more: the next restart waits twice as long, unless it had been good for ten minutes."""
-        if self.crash is None or _recovered(self.crash, finished, since):
-            self.crash = Backoff(CRASH_FIRST, CRASH_MOST)
-        self.crash.again(now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +29,10 @@ class View:
     runtime: str = ""  # the runtime's name: the scheme of container ids
     containers: Mapping[str, Sequence[ContainerState]] = field(default_factory=dict)
     notes: Mapping[str, Note] = field(default_factory=dict)
-    stopping: Mapping[str, float] = field(default_factory=dict)  # container id -> when its grace ends
+    stopping: Mapping[str, Ending] = field(default_factory=dict)  # by container id
+    words: Mapping[str, str] = field(default_factory=dict)  # container id -> the message it left at its end
+    real: bool = True  # whether containers are processes, not records
+    refused: Refusal | None = None
 
     def latest(self, name: str) -> ContainerState | None:
         """The newest attempt."""
@@ -105,6 +50,12 @@ class View:
         return state.attempt + 1 if state else 0
 
 
+def full_name(pod: Obj) -> str:
+    """How a kubelet writes a pod in its messages: `web_default(uid)`."""
+    meta = pod["metadata"]
+    return f"{meta['name']}_{meta.get('namespace', '')}({meta.get('uid', '')})"
+
+
 def main_containers(pod: Obj) -> list[Obj]:
     """The containers the pod is there for."""
     return pod["spec"].get("containers") or []
@@ -115,33 +66,14 @@ def init_containers(pod: Obj) -> list[Obj]:
     return pod["spec"].get("initContainers") or []
 
 
-def is_sidecar(container: Obj) -> bool:
-    """Whether an init container stays and is restarted by itself (KEP-753)."""
-    return container.get("restartPolicy") == "Always"
+def ephemeral_containers(pod: Obj) -> list[Obj]:
+    """Those that came later, to look at the others (`kubectl debug`). They are never restarted."""
+    return pod["spec"].get("ephemeralContainers") or []
 
 
-def policy_of(pod: Obj, container: Obj) -> str:
-    """Always, OnFailure or Never."""
-    return "Always" if is_sidecar(container) else pod["spec"].get("restartPolicy", "Always")
-
-
-def restarts(policy: str, state: ContainerState) -> bool:
-    """Whether a container that ended so is started again."""
-    return policy == "Always" or (policy == "OnFailure" and state.exit_code != 0)
-
-
-def crash_wait(note: Note | None, state: ContainerState, since: Since) -> float:
-    """Seconds until an exited container may be started again: the first time none, then 10, 20, … 300.
-
-    `flowcontrol.Backoff.IsInBackOffSince`: counted from its end, and forgotten when it had lived ten minutes.
-    """
-    if note is None or note.crash is None or _recovered(note.crash, state.finished, since):
-        return 0.0
-    return max(0.0, note.crash.delay - since(state.finished))
-
-
-def _recovered(crash: Backoff, finished: float, since: Since) -> bool:
-    return since(crash.since) - since(finished) > 2 * crash.most
+def all_containers(pod: Obj) -> list[Obj]:
+    """Every container of the pod."""
+    return [*init_containers(pod), *main_containers(pod), *ephemeral_containers(pod)]
 
 
 def is_started(view: View, container: Obj, state: ContainerState) -> bool:
@@ -176,19 +108,20 @@ def is_init_done(view: View, container: Obj) -> bool:
 
 
 def init_failed(view: View) -> bool:
-    """Whether an init container failed for good (restartPolicy Never)."""
+    """Whether an init container failed and is not started again."""
     ended = ((c, view.latest(c["name"])) for c in init_containers(view.pod) if not is_sidecar(c))
-    bad = [state for _, state in ended if state and state.phase == "exited" and state.exit_code != 0]
-    return bool(bad) and view.pod["spec"].get("restartPolicy") == "Never"
+    bad = ((c, state) for c, state in ended if state and state.phase == "exited" and state.exit_code != 0)
+    return any(not restarts(view.pod, container, state) for container, state in bad)
 
 
 def is_done(view: View) -> bool:
     """Whether every container the pod is there for has ended, and none is started again."""
     if init_failed(view):
         return True
-    states = [(policy_of(view.pod, c), view.latest(c["name"])) for c in main_containers(view.pod)]
+    states = [(container, view.latest(container["name"])) for container in main_containers(view.pod)]
     return all(
-        state is not None and state.phase == "exited" and not restarts(policy, state) for policy, state in states
+        state is not None and state.phase == "exited" and not restarts(view.pod, container, state)
+        for container, state in states
     )
 
 
@@ -209,7 +142,8 @@ def is_overdue(view: View) -> bool:
 def statuses(pod: Obj) -> list[Obj]:
     """The container statuses the API has."""
     status = pod.get("status") or {}
-    return [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
+    groups = ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses")
+    return [one for group in groups for one in status.get(group) or []]
 
 
 def add_lost(pod: Obj, containers: dict[str, list[ContainerState]]) -> None:

@@ -1,7 +1,8 @@
-"""A pod's volumes as folders of this machine: emptyDir, configMap, secret, downwardAPI and what projects these.
+"""A pod's volumes as folders of this machine, and where its containers see them.
 
-`workers.py` prepares them before the first container starts; `launch.py` mounts them. A pod whose volume cannot be had
-waits, with an event that says why; it is never started without it.
+`workers.py` prepares them before the first container starts, and writes them anew when what they are made of changed;
+`launch.py` mounts them. The files of a configMap and its like are `projection.py`'s, what outlives the pod (claims,
+hostPath) lies where `disks.py` says. A pod whose volume cannot be had waits, with an event that says why.
 """
 
 from __future__ import annotations
@@ -11,129 +12,135 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from k8slab.api.objects import Obj
-from k8slab.kubelet.environment import ConfigError, Facts, content, expand, field_value, lookup, resource_value
+from k8slab.api.objects import Obj, is_terminating
+from k8slab.api.volumes import LOCAL, claim_of, is_bound
+from k8slab.kubelet import atomic, scratch
+from k8slab.kubelet.disks import DiskError, Disks
+from k8slab.kubelet.environment import ConfigError, Facts, expand
+from k8slab.kubelet.projection import files_of, is_projected
+from k8slab.kubelet.record import Record
 from k8slab.runtime.base import Mount
 
-REFUSED = {
-    "hostPath": "hostPath is refused: it would open this machine's files to the container; use an emptyDir",
-    "persistentVolumeClaim": "this lab has no persistent volumes: use an emptyDir, which lives as long as the pod",
-    "serviceAccountToken": "containers never get the lab's token",
-}
-
-Files = dict[str, tuple[bytes, int]]  # path below the volume -> content, mode
+STORAGE = ("hostPath", "persistentVolumeClaim", "ephemeral")  # what is there before the pod, or after it
+UNBOUND = (
+    "Unable to attach or mount volumes: unmounted volumes=[{0}], unattached volumes=[], "
+    "failed to process volumes=[{0}]: error processing PVC {1}: {2}"
+)
 
 
 class MountError(Exception):
     """A volume cannot be had; the message is the FailedMount event's."""
 
 
-def prepare(facts: Facts, folder: Path | None) -> dict[str, Path]:
-    """Make every volume of the pod below `folder` and say where each is; without one, only see that all can be had.
+def prepare(facts: Facts, folder: Path, disks: Disks, now: float) -> dict[str, Path]:
+    """Make every volume of the pod, in its `folder`, and say where each is; called again, write what has changed.
 
-    Called again it writes what has changed meanwhile. Raises MountError.
+    Raises MountError.
     """
     made: dict[str, Path] = {}
     for volume in facts.pod["spec"].get("volumes") or []:
         name = volume["name"]
         try:
-            files = _files(facts, volume)
-            if folder is not None:
-                made[name] = folder / "volumes" / name
-                _write(made[name], files)
-        except (ConfigError, OSError) as error:
+            made[name] = _make(facts, volume, folder / "volumes" / name, disks, now)
+        except (ConfigError, DiskError, OSError) as error:
             raise MountError(f'MountVolume.SetUp failed for volume "{name}" : {error}') from error
     return made
 
 
+def _make(facts: Facts, volume: Obj, place: Path, disks: Disks, now: float) -> Path:
+    """One volume, at `place` unless it lives elsewhere."""
+    if any(kind in volume for kind in STORAGE):
+        return _storage(facts, volume, disks)
+    if "emptyDir" in volume:
+        return scratch.make(place, volume["emptyDir"].get("medium") == "Memory")
+    if not is_projected(volume):
+        kind = next((field for field in volume if field != "name"), "nothing")
+        raise ConfigError(f"volumes of type {kind} are not offered by this kubelet")
+    atomic.write(place, files_of(facts, volume), now)
+    return place
+
+
 def remove(folder: Path) -> None:
     """Take the pod's folder away, whatever its containers have put there."""
+    scratch.remove(folder / "volumes")
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def mounts(container: Obj, made: Mapping[str, Path], pod: Obj, env: Mapping[str, str]) -> list[Mount]:
+def mounts(container: Obj, record: Record, env: Mapping[str, str]) -> list[Mount]:
     """Where a container sees which volume. Raises ConfigError for a subPath that leaves its volume."""
-    fixed = {v["name"] for v in pod["spec"].get("volumes") or [] if "emptyDir" not in v}
+    volumes = {volume["name"]: volume for volume in record.pod["spec"].get("volumes") or []}
     found = []
-    for mount in container.get("volumeMounts") or []:
-        root = made.get(mount["name"])
+    for number, mount in enumerate(container.get("volumeMounts") or []):
+        root = record.folders.get(mount["name"])
         if root is None:
             continue
         below = mount.get("subPath") or expand(mount.get("subPathExpr", ""), env)
-        source = root / below
-        if ".." in Path(below).parts or Path(below).is_absolute():
-            raise ConfigError(f"volumeMounts: subPath {below!r} must stay inside the volume")
-        if below and not source.exists():
-            source.mkdir(parents=True)
-        read_only = bool(mount.get("readOnly")) or mount["name"] in fixed
+        source = _below(root, below) if below else root
+        volume = volumes[mount["name"]]
+        if below and is_projected(volume) and source.is_file() and record.folder:
+            source = _held(source, record.folder / "subpaths" / mount["name"] / container["name"] / str(number))
+        read_only = bool(mount.get("readOnly")) or not _is_writable(volume)
         found.append(Mount(str(source), mount["mountPath"], read_only))
     return found
 
 
-# -------------------------------------------------------------------------------------------- content
+def _below(root: Path, below: str) -> Path:
+    """A path inside a volume, made if need be; what a container has linked there is followed, but not out of it."""
+    source = (root / below).resolve()
+    if ".." in Path(below).parts or Path(below).is_absolute() or not source.is_relative_to(root.resolve()):
+        raise ConfigError(f"volumeMounts: subPath {below!r} must stay inside the volume")
+    if not source.exists():
+        source.mkdir(parents=True)
+    return source
 
 
-def _files(facts: Facts, volume: Obj) -> Files:
-    """What is in the volume from the start. Raises ConfigError."""
-    if "emptyDir" in volume:
-        return {}
-    if projected := volume.get("projected"):
-        files: Files = {}
-        for source in projected.get("sources") or []:
-            files |= _source(facts, source, projected.get("defaultMode", 0o644))
-        return files
-    return _source(facts, volume, 0o644)
+def _held(file: Path, place: Path) -> Path:
+    """This very file, at a place of its own: a subPath does not see what is written into the volume later."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.unlink(missing_ok=True)
+    os.link(file, place)
+    return place
 
 
-def _source(facts: Facts, source: Obj, mode: int) -> Files:
-    if ref := source.get("configMap"):
-        return _keys(facts, "ConfigMap", ref, ref.get("defaultMode", mode))
-    if ref := source.get("secret"):
-        ref = {**ref, "name": ref.get("secretName") or ref.get("name", "")}
-        return _keys(facts, "Secret", ref, ref.get("defaultMode", mode))
-    if ref := source.get("downwardAPI"):
-        return _downward(facts, ref, ref.get("defaultMode", mode))
-    kind = next((field for field in source if field != "name"), "nothing")
-    raise ConfigError(REFUSED.get(kind, f"volumes of type {kind} are not offered by this kubelet"))
+def _is_writable(volume: Obj) -> bool:
+    if claim := volume.get("persistentVolumeClaim"):
+        return not claim.get("readOnly")
+    return any(kind in volume for kind in ("emptyDir", "hostPath", "ephemeral"))
 
 
-def _keys(facts: Facts, kind: str, ref: Obj, mode: int) -> Files:
-    found = lookup(facts.find, kind, ref)
-    if found is None:
-        return {}
-    data = content(found)
-    if not ref.get("items"):
-        return {key: (value, mode) for key, value in data.items()}
-    files: Files = {}
-    for item in ref["items"]:
-        if item["key"] in data:
-            files[item["path"]] = (data[item["key"]], item.get("mode", mode))
-        elif not ref.get("optional"):
-            raise ConfigError(
-                f"references non-existent {'config' if kind == 'ConfigMap' else 'secret'} key: {item['key']}"
-            )
-    return files
+# -------------------------------------------------------------------------------------------- storage
 
 
-def _downward(facts: Facts, ref: Obj, mode: int) -> Files:
-    files: Files = {}
-    for item in ref.get("items") or []:
-        if "fieldRef" in item:
-            value = field_value(facts, item["fieldRef"]["fieldPath"])
-        else:
-            value = resource_value(facts, {}, item["resourceFieldRef"])
-        files[item["path"]] = (value.encode(), item.get("mode", mode))
-    return files
+def _storage(facts: Facts, volume: Obj, disks: Disks) -> Path:
+    """Where it lies. Raises ConfigError, DiskError, MountError."""
+    if host := volume.get("hostPath"):
+        return disks.host(host["path"], host.get("type") or "")
+    name, namespace = claim_of(facts.pod, volume), facts.pod["metadata"].get("namespace", "")
+    claim = facts.find("PersistentVolumeClaim", name)
+    if claim is None:
+        raise _unbound(
+            volume, namespace, name, f'failed to fetch PVC from API server: persistentvolumeclaims "{name}" not found'
+        )
+    if is_terminating(claim):
+        raise _unbound(volume, namespace, name, "PVC is being deleted")
+    bound = is_bound(claim) and (claim.get("status") or {}).get("phase") == "Bound"
+    persistent = facts.find("PersistentVolume", claim["spec"]["volumeName"]) if bound else None
+    if persistent is None:
+        raise _unbound(volume, namespace, name, "PVC is not bound")
+    return _persistent(persistent["spec"], disks)
 
 
-def _write(folder: Path, files: Files) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for path, (data, mode) in files.items():
-        if ".." in Path(path).parts or Path(path).is_absolute():
-            raise ConfigError(f"the path {path!r} must stay inside the volume")
-        target = folder / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        fresh = target.with_name(f".{target.name}.new")
-        fresh.write_bytes(data)
-        fresh.chmod(mode & 0o777)
-        os.replace(fresh, target)  # a reader sees the old or the new, never half
+def _persistent(spec: Obj, disks: Disks) -> Path:
+    if (csi := spec.get("csi")) and csi["driver"] == LOCAL:
+        return disks.volume(csi["volumeHandle"])
+    for kind in ("hostPath", "local"):
+        if source := spec.get(kind):
+            return disks.host(source["path"], source.get("type") or "")
+    kinds = set(spec) - {"accessModes", "capacity", "claimRef", "nodeAffinity", "persistentVolumeReclaimPolicy"}
+    raise ConfigError(
+        f"this kubelet can mount csi volumes of {LOCAL}, hostPath and local ones, not {', '.join(sorted(kinds))}"
+    )
+
+
+def _unbound(volume: Obj, namespace: str, claim: str, why: str) -> MountError:
+    return MountError(UNBOUND.format(volume["name"], f"{namespace}/{claim}", why))

@@ -8,23 +8,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any
 
 from k8slab.api.errors import ApiError, Conflict, NotFound
 from k8slab.api.objects import Obj, encode, is_terminating
 from k8slab.client.base import Client
 from k8slab.clock import Clock
-from k8slab.kubelet import volumes
-from k8slab.kubelet.environment import hostname
+from k8slab.kubelet import admit, lastwords
+from k8slab.kubelet.disks import Disks
+from k8slab.kubelet.endings import Endings
+from k8slab.kubelet.ground import Ground
+from k8slab.kubelet.hooks import Hooks
 from k8slab.kubelet.launch import Launcher
-from k8slab.kubelet.plan import Plan, Stop, decide
+from k8slab.kubelet.notes import RETRY, Note, Refusal
+from k8slab.kubelet.plan import Plan, decide
 from k8slab.kubelet.probing import Probing
 from k8slab.kubelet.record import Record
-from k8slab.kubelet.status import full_name, pod_status
-from k8slab.kubelet.view import MOUNT_FIRST, MOUNT_MOST, POD, RETRY, View, add_lost, init_containers, main_containers
-from k8slab.runtime.base import ContainerState, PodConfig, Runtime, RuntimeFailure
+from k8slab.kubelet.status import pod_status
+from k8slab.kubelet.view import View, add_lost, all_containers, full_name, statuses
+from k8slab.runtime.base import ContainerState, Runtime
 
 log = logging.getLogger(__name__)
 
@@ -33,13 +35,23 @@ class PodWorkers:
     """The pods of one node. `folder` is where their volumes are; None when containers are only records."""
 
     def __init__(
-        self, client: Client, runtime: Runtime, clock: Clock, launcher: Launcher, cidr: str, folder: Path | None
+        self,
+        client: Client,
+        runtime: Runtime,
+        clock: Clock,
+        launcher: Launcher,
+        cidr: str,
+        folder: Path | None,
+        disks: Disks,
     ) -> None:
         self._client, self._runtime, self._clock, self._launcher = client, runtime, clock, launcher
-        self._cidr, self._folder = cidr, folder
+        self._folder = folder
+        self.pressed = False  # the node is short of memory
+        self._ground = Ground(runtime, clock, launcher, cidr, disks)
         self._probing = Probing(runtime, clock, launcher, self._wake)
+        self._hooks = Hooks(runtime, clock, launcher)
+        self._endings = Endings(runtime, clock, launcher, self._hooks, self._wake)
         self._records: dict[str, Record] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def uids(self) -> list[str]:
@@ -57,11 +69,49 @@ class PodWorkers:
         if record is None:
             if after is None:
                 return
-            record = self._records[uid] = Record(after, (after.get("status") or {}).get("podIP", ""))
+            folder = self._folder / uid if self._folder else None
+            record = self._records[uid] = Record(after, (after.get("status") or {}).get("podIP", ""), folder=folder)
+            self._admit(record)
         own = record.writing and is_terminating(record.pod) == is_terminating(pod)
+        record.stale = record.stale or _told_of_itself(record.pod) != _told_of_itself(pod)
         record.pod, record.gone = pod, after is None
         if not own:  # what the worker itself writes needs no second look
             self._wake(record)
+
+    def _admit(self, record: Record) -> None:
+        """A node looks once more at a pod that it sees for the first time; it may have been bound by hand."""
+        pod, node = record.pod, self._client.informer("Node").get(self._launcher.place.name)
+        fresh = not is_terminating(pod) and not statuses(pod) and (pod.get("status") or {}).get("phase") == "Pending"
+        if not self._runtime.abilities.real or node is None or not fresh:
+            return
+        ended = ("Succeeded", "Failed")
+        others = [other.pod for other in self._records.values() if other is not record and not other.refused]
+        there = [other for other in others if (other.get("status") or {}).get("phase") not in ended]
+        record.refused = admit.refusal(pod, node, there, self._launcher.place.allocatable, self.pressed)
+        if record.refused:
+            said = record.refused.message.removeprefix("Pod was rejected: ")
+            self._launcher.record.event(pod, "Warning", record.refused.reason, said)
+
+    def refuse(self, uid: str, refusal: Refusal) -> bool:
+        """This pod has to go; False if it is going already."""
+        record = self._records.get(uid)
+        if record is None or record.refused or is_terminating(record.pod):
+            return False
+        record.refused = refusal
+        self._wake(record)
+        return True
+
+    def content_changed(self, uid: str) -> None:
+        """A ConfigMap or Secret has changed that the pod has files of: they follow when it is looked at next."""
+        record = self._records.get(uid)
+        if record is None or record.remount is not None:
+            return
+
+        def now() -> None:
+            record.remount, record.stale = None, True
+            self._wake(record)
+
+        record.remount = self._clock.call_later(self._ground.resync_in(record.pod), now)
 
     def wake(self, uid: str) -> None:
         """Look at this pod: one of its containers started or ended."""
@@ -69,6 +119,10 @@ class PodWorkers:
             self._wake(record)
 
     def _wake(self, record: Record) -> None:
+        if self._records.get(record.pod["metadata"]["uid"]) is not record:
+            return
+        if record.hook and (record.gone or record.refused or is_terminating(record.pod)):
+            record.hook.cancel()
         record.dirty = True
         if record.worker is None:
             record.worker = asyncio.get_running_loop().create_task(self._work(record))
@@ -88,16 +142,23 @@ class PodWorkers:
             record.timer()
         record.timer = None if seconds is None else self._clock.call_later(seconds, lambda: self._wake(record))
 
+    def _let_go(self, record: Record) -> None:
+        """No timer and no probe is left."""
+        self._look_in(record, None)
+        if record.remount is not None:
+            record.remount()
+            record.remount = None
+        self._probing.close(record)
+
     async def close(self) -> None:
         """Let go of every pod, now: no timer, no worker, no probe is left. Containers are not touched."""
         records, self._records = self._records, {}
-        tasks = {*self._tasks, *(record.worker for record in records.values() if record.worker)}
+        tasks = {record.worker for record in records.values() if record.worker}
         for record in records.values():
-            self._look_in(record, None)
-            self._probing.close(record)
+            self._let_go(record)
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(self._endings.close(), *tasks, return_exceptions=True)
 
     # ------------------------------------------------------------------------------------------ the loop
 
@@ -108,7 +169,10 @@ class PodWorkers:
             if record.gone:
                 await self._forget(record)
                 return
+            await self._listen(record)
             view = self._view(record)
+            if record.stale and any(view.containers.values()):
+                self._ground.refresh(record)
             self._probing.follow(record, view)
             plan = decide(view)
             if plan.over:
@@ -123,10 +187,24 @@ class PodWorkers:
                 self._tell(record, view)  # not for records: they start at once, their ContainerCreating lasts no time
             await self._act(record, plan)
 
+    async def _listen(self, record: Record) -> None:
+        """Take down the last words of containers that have ended."""
+        if not self._runtime.abilities.real:
+            return
+        for state in self._runtime.containers(record.pod["metadata"]["uid"]):
+            if state.phase == "exited" and state.id not in record.words:
+                container = next((c for c in all_containers(record.pod) if c["name"] == state.name), {})
+                record.words[state.id] = await lastwords.read(self._runtime, container, state, record.folder)
+
     def _view(self, record: Record) -> View:
         containers: dict[str, list[ContainerState]] = {}
         for state in self._runtime.containers(record.pod["metadata"]["uid"]):
             containers.setdefault(state.name, []).append(state)
+        for name, note in record.notes.items():
+            if note.unstarted:
+                attempts = containers.setdefault(name, [])
+                attempts.append(note.unstarted)
+                attempts.sort(key=lambda state: state.attempt)
         add_lost(record.pod, containers)
         return View(
             record.pod,
@@ -138,21 +216,27 @@ class PodWorkers:
             containers,
             record.notes,
             record.stopping,
+            record.words,
+            self._runtime.abilities.real,
+            record.refused,
         )
 
     async def _act(self, record: Record, plan: Plan) -> None:
         for container in plan.back_off:
             self._launcher.back_off_pulling(record.pod, container, record.note(container["name"]))
         for stop in plan.stop:
-            self._stop(record, stop)
+            self._endings.begin(record, stop)
+        for signal in plan.signal:
+            self._endings.signal(record, signal)
         for id in plan.remove:
             await self._runtime.remove(id)
-        if plan.start and not await self._prepare(record):
+            record.removed(id)
+        if plan.start and not await self._ground.prepare(record):
             return
         for start in plan.start:
-            note = record.note(start.container["name"])
-            await self._launcher.start(record.pod, start, record.address, record.folders, note)
-            if not note.reason and start.after is None:
+            if id := await self._launcher.start(record, start):
+                await self._hooks.post_start(record, start.container, id)
+            if record.notes.get(start.container["name"]) == Note():
                 record.notes.pop(start.container["name"], None)
             if record.gone or is_terminating(record.pod):
                 return
@@ -166,62 +250,7 @@ class PodWorkers:
                 said = f"Back-off restarting failed container {container['name']} in pod {full_name(record.pod)}"
                 self._launcher.tell(record.pod, container, "Warning", "BackOff", said)
 
-    # -------------------------------------------------------------------------------------- beginning
-
-    async def _prepare(self, record: Record) -> bool:
-        """Volumes and sandbox: whether containers may be started now."""
-        pod = record.pod
-        try:
-            if pod["spec"].get("volumes"):
-                record.folders = volumes.prepare(self._launcher.facts(pod, record.address), self._pod_folder(pod))
-            if not record.sandbox:
-                record.address = await self._runtime.run_pod(self._config(pod))
-                record.sandbox = True
-        except volumes.MountError as error:
-            self._hold(record, "FailedMount", str(error))
-            return False
-        except RuntimeFailure as error:
-            self._hold(record, "FailedCreatePodSandBox", f"Failed to create pod sandbox: {error}")
-            return False
-        record.notes.pop(POD, None)
-        return True
-
-    def _hold(self, record: Record, reason: str, message: str) -> None:
-        record.note(POD).failed("", message, self._clock.time(), MOUNT_FIRST, MOUNT_MOST)
-        self._launcher.record.event(record.pod, "Warning", reason, message)
-
-    def _config(self, pod: Obj) -> PodConfig:
-        meta = pod["metadata"]
-        node = self._launcher.place.name
-        return PodConfig(meta["uid"], meta["name"], meta.get("namespace", ""), node, self._cidr, hostname(pod))
-
-    def _pod_folder(self, pod: Obj) -> Path | None:
-        return self._folder / pod["metadata"]["uid"] if self._folder else None
-
     # ----------------------------------------------------------------------------------------- ending
-
-    def _stop(self, record: Record, stop: Stop) -> None:
-        if stop.id not in record.stopping:
-            self._launcher.tell(record.pod, stop.container, "Normal", "Killing", stop.message)
-        seconds = stop.grace / self._clock.speed
-        record.stopping[stop.id] = self._clock.time() + seconds
-        self._spawn(self._stop_now(record, stop.id, seconds))
-
-    async def _stop_now(self, record: Record, id: str, seconds: float) -> None:
-        try:
-            await self._runtime.stop(id, seconds)
-        except RuntimeFailure as error:
-            log.warning("pod %s: container %s could not be stopped: %s", full_name(record.pod), id, error)
-            record.stopping.pop(id, None)  # the next look tries again
-            self._look_in(record, RETRY)
-            return
-        if self._records.get(record.pod["metadata"]["uid"]) is record:
-            self._wake(record)
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     async def _finish(self, record: Record, view: View) -> None:
         """A terminating pod has stopped: tell how it ended, give everything back, and let the object go."""
@@ -240,7 +269,7 @@ class PodWorkers:
     async def _forget(self, record: Record) -> None:
         """The object has left the API: nothing of the pod may stay, and what still runs is killed."""
         self._records.pop(record.pod["metadata"]["uid"], None)
-        for container in [*init_containers(record.pod), *main_containers(record.pod)]:
+        for container in all_containers(record.pod):
             state = self._view(record).running(container["name"])
             if state is not None and state.id not in record.stopping:
                 said = f"Stopping container {container['name']}"
@@ -248,12 +277,9 @@ class PodWorkers:
         await self._give_back(record)
 
     async def _give_back(self, record: Record) -> None:
-        self._look_in(record, None)
-        self._probing.close(record)
-        await self._runtime.remove_pod(record.pod["metadata"]["uid"])
+        self._let_go(record)
+        await self._ground.give_back(record)
         record.returned = True
-        if record.folders and (folder := self._pod_folder(record.pod)):
-            await asyncio.to_thread(volumes.remove, folder)
 
     # ---------------------------------------------------------------------------------------- telling
 
@@ -273,3 +299,8 @@ class PodWorkers:
             log.warning("pod %s: status not written: %s", full_name(record.pod), error)
         finally:
             record.writing = False
+
+
+def _told_of_itself(pod: Obj) -> tuple[object, object]:
+    """What of its own object a pod can have as a file, and that may change."""
+    return pod["metadata"].get("labels"), pod["metadata"].get("annotations")

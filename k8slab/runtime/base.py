@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -63,6 +63,10 @@ class ContainerSpec:
     memory: int | None = None  # limit, in bytes
     tty: bool = False
     stdin: bool = False
+    stop_signal: str = ""  # SIGTERM and its like; empty: what the image says
+    user: int | None = None  # None: what the image says
+    non_root: bool = False  # refuse to start it as user 0
+    read_only: bool = False  # its own files; volumes say for themselves
     runs_on: bool = True  # a hint for `simulated`: for ever (restartPolicy Always); else it ends well after a second
 
 
@@ -102,14 +106,18 @@ class Usage:
 
 
 class Exec(Protocol):
-    """A command running inside a container."""
+    """The streams of a process in a container: of a command run inside it (`exec`), or of its own (`attach`).
+
+    `output` ends with the process, `wait` gives its exit code. `close` says that nobody is interested any more: a
+    command is killed then, a container goes on.
+    """
 
     async def write(self, data: bytes) -> None: ...
     async def close_stdin(self) -> None: ...
     def resize(self, columns: int, rows: int) -> None: ...
     def output(self) -> AsyncIterator[tuple[Literal["stdout", "stderr"], bytes]]: ...
     async def wait(self) -> int: ...
-    def kill(self) -> None: ...
+    def close(self) -> None: ...
 
 
 class RuntimeFailure(Exception):
@@ -151,6 +159,13 @@ class Runtime(Protocol):
         """Prepare the pod's sandbox (its folder, its network) and say its address. The same pod gets the same one."""
         ...
 
+    def restore(self, pod: PodConfig, address: str, containers: Iterable[tuple[ContainerState, bool]]) -> None:
+        """A pod as the API was told of it by an earlier server: its address, each container, whether that runs on.
+
+        For a runtime whose containers end with the server. One that has adopted them knows better, and does nothing.
+        """
+        ...
+
     async def remove_pod(self, uid: str) -> None:
         """Kill what still runs in it, free its address, forget it and its logs."""
         ...
@@ -160,7 +175,11 @@ class Runtime(Protocol):
         ...
 
     async def start(self, spec: ContainerSpec) -> None:
-        """Start one in a pod whose sandbox runs. Raises RuntimeFailure(CreateContainerError | RunContainerError)."""
+        """Start one in a pod whose sandbox runs.
+
+        Raises RuntimeFailure: CreateContainerConfigError and CreateContainerError when it could not be made,
+        RunContainerError when it was made and its command cannot be run.
+        """
         ...
 
     async def stop(self, id: str, grace: float) -> None:
@@ -188,7 +207,18 @@ class Runtime(Protocol):
         ...
 
     async def exec(self, id: str, command: Sequence[str], *, tty: bool = False, stdin: bool = False) -> Exec:
-        """Run a command inside a running container."""
+        """Run a command inside a running container. Raises RuntimeFailure when it cannot be started."""
+        ...
+
+    async def attach(self, id: str, *, stdin: bool = False, once: bool = False) -> Exec:
+        """Hold the streams of a running container, as they come from now on; `stdin` if it was started with one.
+
+        `once`: the container's stdin ends when `close_stdin` or `close` is called. Raises RuntimeFailure.
+        """
+        ...
+
+    async def written(self, id: str) -> int:
+        """Bytes it has written on this machine's disk, outside of volumes: its own files and its log."""
         ...
 
     async def usage(self, id: str) -> Usage | None:

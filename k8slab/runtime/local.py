@@ -14,7 +14,7 @@ import os
 import re
 import shutil
 import signal
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -34,7 +34,8 @@ from k8slab.runtime.base import (
     Usage,
 )
 from k8slab.runtime.cgroups import Cgroups
-from k8slab.runtime.execs import ShimExec
+from k8slab.runtime.disk import size_of
+from k8slab.runtime.execs import ShimAttach, ShimExec
 from k8slab.runtime.images import Image, ImageStore
 from k8slab.runtime.shim.reap import kill_marked, marked
 from k8slab.runtime.shimclient import ShimClient, ShimGone
@@ -181,6 +182,9 @@ class LocalRuntime:
             self._pods[pod.uid] = pod
         return address
 
+    def restore(self, pod: PodConfig, address: str, containers: Iterable[tuple[ContainerState, bool]]) -> None:
+        """Nothing to do: `open` has adopted what still runs."""
+
     async def remove_pod(self, uid: str) -> None:
         folder = self._pod_folder(uid)
         await asyncio.gather(*(self.remove(state.id) for state in self.containers(uid)))
@@ -220,7 +224,8 @@ class LocalRuntime:
         asked = sandbox.order(spec, image, pod, address, place, self._isolation, kept)
         folders = self._cgroups.make(spec.id, spec.cpu, spec.memory, counted)
         meta = {"pod_uid": pod.uid, "name": spec.name, "attempt": spec.attempt, "image_id": image.id}
-        meta |= {"stop_signal": image.stop_signal, "cgroups": folders, "env": asked["env"], "cwd": asked["cwd"]}
+        meta |= {"stop_signal": spec.stop_signal or image.stop_signal, "cgroups": folders}
+        meta |= {"env": asked["env"], "cwd": asked["cwd"], "layers": [str(layer) for layer in image.layers]}
         record.meta = meta
         try:
             await self._need_shim()
@@ -295,6 +300,27 @@ class LocalRuntime:
             del self._execs[running.id]
             raise
         return running
+
+    async def attach(self, id: str, *, stdin: bool = False, once: bool = False) -> Exec:
+        record = self._records.get(id)
+        if record is None or record.over.is_set():
+            raise RuntimeFailure("NotFound", f"container {id} is not running")
+
+        async def over() -> int:
+            await record.over.wait()
+            return record.state.exit_code or 0
+
+        held = ShimAttach(over)
+        await held.start(self._shim, id, stdin=stdin, once=once)
+        return held
+
+    async def written(self, id: str) -> int:
+        record = self._records.get(id)
+        if record is None:
+            return 0
+        layers = [Path(layer) for layer in record.meta.get("layers", ())]
+        sizes = await asyncio.to_thread(lambda: [size_of(path) for path in (self._folder(record.state), *layers)])
+        return max(0, sizes[0] - sum(sizes[1:]))
 
     async def usage(self, id: str) -> Usage | None:
         record = self._records.get(id)

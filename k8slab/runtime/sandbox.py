@@ -64,6 +64,7 @@ def order(
 
     Raises RuntimeFailure when there is nothing to run, or no such program in the image.
     """
+    refuse_root(spec, image, pod)
     lay_out(image, place.root)
     argv = [*(spec.command or image.entrypoint), *(spec.args or (() if spec.command else image.command))]
     if not argv:
@@ -79,6 +80,8 @@ def order(
     if not isolation.bubblewrap:
         return common | without_fences(spec, argv, env, workdir, place)
     find_program(argv[0], env["PATH"], workdir, place.root, spec.mounts)
+    if spec.tty and shutil.which("setsid"):  # the terminal is to be that of a session inside, or a shell cannot use it
+        argv = ["setsid", "--ctty", *argv]
     title = f"k8slab-container:{pod.namespace}/{pod.name}/{spec.name}"
     options = fences(spec, image, pod, place, isolation, workdir)
     return common | {
@@ -146,10 +149,9 @@ def fences(
     options = [*isolation.options, "--die-with-parent", "--cap-drop", "ALL"]
     options += ["--as-pid-1"] if "pid" in isolation.fences else []  # signals reach it directly, as in any container
     options += ["--hostname", pod.hostname] if "uts" in isolation.fences else []
-    number = image.user.partition(":")[0]
-    uid = number if number.isdigit() else "1000" if image.user not in ("", "root") else "0"
+    uid, name = user_of(spec, image)
     options += ["--uid", uid, "--gid", uid] if "user" in isolation.fences else []
-    write_users(place.root, uid, number)
+    write_users(place.root, uid, name)
     options += ["--bind", str(place.root), "/"]
     options += [word for pair in system(place.root) for word in ("--ro-bind", *pair)]
     if image.python and not sys.base_prefix.startswith("/usr"):
@@ -160,7 +162,31 @@ def fences(
     options += ["--dev", "/dev"]
     for mount in spec.mounts:
         options += ["--ro-bind" if mount.read_only else "--bind", mount.source, mount.target]
+    options += ["--remount-ro", "/"] if spec.read_only else []  # last: the places to mount at have to be made
     return [*options, "--chdir", workdir]
+
+
+def user_of(spec: ContainerSpec, image: Image) -> tuple[str, str]:
+    """The number of the user it runs as, and its name or that number."""
+    if spec.user is not None:
+        return str(spec.user), str(spec.user)
+    name = image.user.partition(":")[0]
+    return (name if name.isdigit() else "1000" if name not in ("", "root") else "0"), name
+
+
+def refuse_root(spec: ContainerSpec, image: Image, pod: PodConfig) -> None:
+    """`runAsNonRoot` is kept by refusing, in the kubelet's words (kuberuntime/security_context.go). RuntimeFailure."""
+    uid, name = user_of(spec, image)
+    if not spec.non_root or (uid != "0" and name.isdigit()):
+        return
+    if spec.user == 0:
+        why = "container's runAsUser breaks non-root policy"
+    elif uid == "0":
+        why = "container has runAsNonRoot and image will run as root"
+    else:
+        why = f"container has runAsNonRoot and image has non-numeric user ({name}), cannot verify user is non-root"
+    who = f'(pod: "{pod.name}_{pod.namespace}({pod.uid})", container: {spec.name})'
+    raise RuntimeFailure("CreateContainerConfigError", f"{why} {who}")
 
 
 def write_users(root: Path, uid: str, name: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import replace
 
 import k8slab
@@ -48,7 +48,7 @@ class SimulatedRuntime:
         self._changed: list[Callable[[str], None]] = []
 
     async def open(self) -> None:
-        """Nothing of an earlier server is left: records end with the process that keeps them."""
+        """Nothing of an earlier server is left: records end with the process that keeps them; see `restore`."""
 
     async def close(self, *, leave_running: bool) -> None:
         for uid in list(self._pods):
@@ -75,6 +75,17 @@ class SimulatedRuntime:
         self._pods.setdefault(pod.uid, [])
         return self._addresses.give(pod.uid, pod.cidr)
 
+    def restore(self, pod: PodConfig, address: str, containers: Iterable[tuple[ContainerState, bool]]) -> None:
+        if pod.uid in self._pods:
+            return
+        self._addresses.keep(pod.uid, address)
+        self._pods[pod.uid] = []
+        for state, runs_on in containers:
+            self._states[state.id] = state
+            self._pods[pod.uid].append(state.id)
+            if state.phase == "running" and not runs_on:
+                self._end_in(state.id, RUN - self._clock.since(state.started))
+
     async def remove_pod(self, uid: str) -> None:
         for id in list(self._pods.get(uid, ())):
             await self.remove(id)
@@ -95,7 +106,7 @@ class SimulatedRuntime:
         )  # fmt: skip
         self._pods[spec.pod_uid].append(spec.id)
         if not spec.runs_on:
-            self._timers[spec.id] = self._clock.call_later(RUN, lambda: self._end(spec.id, 0))
+            self._end_in(spec.id, RUN)
         self._tell(spec.pod_uid)
 
     async def stop(self, id: str, grace: float) -> None:
@@ -127,9 +138,18 @@ class SimulatedRuntime:
     async def exec(self, id: str, command: Sequence[str], *, tty: bool = False, stdin: bool = False) -> Exec:
         raise RuntimeFailure("NotSupported", f"{NOT_REAL}: start a lab with `--runtime local` to run commands in them")
 
+    async def attach(self, id: str, *, stdin: bool = False, once: bool = False) -> Exec:
+        raise RuntimeFailure("NotSupported", f"{NOT_REAL}: start a lab with `--runtime local` to talk to them")
+
+    async def written(self, id: str) -> int:
+        return 0
+
     async def usage(self, id: str) -> Usage | None:
         state = self._states.get(id)
         return Usage(0.0, 0) if state and state.phase == "running" else None
+
+    def _end_in(self, id: str, seconds: float) -> None:
+        self._timers[id] = self._clock.call_later(seconds, lambda: self._end(id, 0))
 
     def _end(self, id: str, code: int) -> None:
         state = self._states.get(id)

@@ -34,6 +34,7 @@ class Decision:
     refused: Mapping[str, Refusal] = field(default_factory=dict)  # the nodes that were looked at and will not
     absent: Refusal | None = None  # why the nodes in neither were not looked at; None: enough had been found
     preempts: bool = True  # the pod may push others out (preemptionPolicy)
+    missing: str = ""  # what no node could help with: none was looked at
 
     @property
     def refused_by(self) -> frozenset[str]:
@@ -48,6 +49,8 @@ class Decision:
             return "no nodes available to schedule pods"
         refusals = [*self.refused.values(), *[self.absent] * (self.total - len(self.refused) if self.absent else 0)]
         reasons = self._count(reason for refusal in refusals if refusal for reason in refusal.reasons)
+        if self.missing:
+            reasons = f"0/{self.total} nodes are available: {self.missing}."
         return f"{reasons} no new claims to deallocate, preemption: {self._preemption(refusals)}"
 
     def _preemption(self, refusals: Sequence[Refusal | None]) -> str:
@@ -63,6 +66,10 @@ class Decision:
 
 def decide(pod: PodInfo, nodes: Sequence[NodeInfo], peers: Peers = NO_PEERS, start: int = 0) -> Decision:
     """Look at the nodes from `start` on, round and round, until enough would do; take the best of those."""
+    preempts = pod.spec.get("preemptionPolicy") != "Never"
+    if pod.storage and (missing := pod.storage.missing):
+        absent = Refusal("VolumeBinding", (missing,), False)
+        return Decision(pod.key, None, len(nodes), absent=absent, preempts=preempts, missing=missing)
     names = pinned(pod)
     looked_at = nodes if names is None else [node for node in nodes if node.name in names]
     fitting, refused = filtered(pod, looked_at, start)
@@ -76,7 +83,7 @@ def decide(pod: PodInfo, nodes: Sequence[NodeInfo], peers: Peers = NO_PEERS, sta
         judge.table,
         refused,
         NOT_NAMED if names is not None and len(looked_at) < len(nodes) else None,
-        pod.spec.get("preemptionPolicy") != "Never",
+        preempts,
     )
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from k8slab.api.objects import Obj
 from k8slab.scheduler.cache import NodeInfo
 from k8slab.scheduler.podinfo import PodInfo
+from k8slab.scheduler.volumes import ONE_POD
 
 UNSCHEDULABLE_TAINT = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
 
@@ -34,6 +35,8 @@ NOT_SELECTED = Refusal("NodeAffinity", ("node(s) didn't match Pod's node affinit
 NOT_NAMED = Refusal("NodeAffinity", ("node(s) didn't satisfy plugin(s) [NodeAffinity]",), False)
 PORT_TAKEN = Refusal("NodePorts", ("node(s) didn't have free ports for the requested pod ports",), True)
 
+IN_USE = Refusal("VolumeRestrictions", (ONE_POD,), True)
+
 # Which changes make another try worth while, by the plugin that refused (their EventsToRegister).
 WAKES: Mapping[str, frozenset[str]] = {
     "NodeUnschedulable": frozenset({"added", "unschedulable"}),
@@ -42,6 +45,8 @@ WAKES: Mapping[str, frozenset[str]] = {
     "NodeAffinity": frozenset({"added", "labels"}),
     "NodePorts": frozenset({"added", "freed"}),
     "NodeResourcesFit": frozenset({"added", "freed", "allocatable"}),
+    "VolumeBinding": frozenset({"added", "labels", "volumes"}),
+    "VolumeRestrictions": frozenset({"freed", "volumes"}),
 }
 
 
@@ -54,6 +59,8 @@ def filters_for(pod: PodInfo) -> list[Filter]:
         (node_affinity, pod.spec.get("nodeSelector") or pod.node_affinity.get(REQUIRED)),
         (node_ports, pod.usage.ports),
         (node_resources_fit, True),
+        (volume_restrictions, pod.storage and pod.storage.exclusive),
+        (volume_binding, pod.storage),
     ]
     return [rule for rule, matters in rules if matters]
 
@@ -106,6 +113,17 @@ def node_resources_fit(pod: PodInfo, node: NodeInfo) -> Refusal | None:
         return None
     reasons = (*(["Too many pods"] if full else []), *(f"Insufficient {resource}" for resource in sorted(lacking)))
     return Refusal("NodeResourcesFit", reasons, all(pod.requests[r] <= room.get(r, 0) for r in lacking))
+
+
+def volume_restrictions(pod: PodInfo, node: NodeInfo) -> Refusal | None:
+    """A claim for one pod alone is another pod's."""
+    return IN_USE
+
+
+def volume_binding(pod: PodInfo, node: NodeInfo) -> Refusal | None:
+    """The volumes of the pod's claims can be reached from the node, and those that are still to be bound can be had."""
+    why = pod.storage.problem(node.node) if pod.storage and node.node else ""
+    return Refusal("VolumeBinding", (why,), False) if why else None
 
 
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"

@@ -22,12 +22,14 @@ from k8slab.scheduler.filters import pinned
 from k8slab.scheduler.podinfo import Group, PodInfo
 from k8slab.scheduler.queue import SchedulingQueue, Waiting
 from k8slab.scheduler.scores import Peers
+from k8slab.scheduler.volumes import Storage, StorageReader
 
 log = logging.getLogger(__name__)
 
 NAME = "default-scheduler"
 LARGE = 20  # nodes from which on pods of one kind share a ranking
 BATCHES, EXPLAINED = 1000, 200  # how many are kept
+WITH_VOLUMES = frozenset({"VolumeBinding"})
 TURN = 8  # pods placed before others on the event loop have theirs
 
 
@@ -41,6 +43,7 @@ class Scheduler:
         self.cache = Cache()
         self._pods = client.informer("Pod")
         self._services = client.informer("Service")
+        self._storage = StorageReader(client)
         self._decisions: OrderedDict[Key, Decision] = OrderedDict()
         self._batches: OrderedDict[tuple[bytes, tuple[Group, ...]], Batch] = OrderedDict()
         self._start = 0  # which node to look at first: every node has its turn
@@ -52,6 +55,8 @@ class Scheduler:
             self._following = True
             self._client.informer("Node").subscribe(self._node_changed)
             self._pods.subscribe(self._pod_changed)
+            for kind in ("PersistentVolumeClaim", "PersistentVolume", "StorageClass"):
+                self._client.informer(kind).subscribe(self._volumes_changed)
         try:
             while True:
                 await self._work.wait()
@@ -89,20 +94,29 @@ class Scheduler:
             self.queue.retry(entry)
 
     def _place(self, pod: Obj, entry: Waiting) -> None:
-        decision = self._decide(PodInfo(pod))
+        info = PodInfo(pod, self._storage.of(pod))
+        decision = self._decide(info)
         self._keep(decision)
         if decision.node is None:
             self.queue.park(entry, decision.refused_by)
             self._say_failed(pod, "Unschedulable", decision.message)
+            return
+        if info.storage and not self._has_volumes(info.storage, decision.node):
+            self.queue.park(entry, WITH_VOLUMES)
             return
         namespace, name = entry.key
         self._client.bind(namespace, name, decision.node, pod["metadata"].get("uid", ""))
         self.queue.remove(entry.key)
         self._recorder.event(pod, "Normal", "Scheduled", f"Successfully assigned {namespace}/{name} to {decision.node}")
 
+    def _has_volumes(self, storage: Storage, node: str) -> bool:
+        """Whether all claims are bound; those that waited for this are, soon."""
+        found = self._client.informer("Node").get(node)
+        return found is not None and self._storage.bind(storage, found)
+
     def _decide(self, info: PodInfo) -> Decision:
         peers = self._peers(info)
-        if len(self.cache.nodes) < LARGE or pinned(info) is not None:
+        if len(self.cache.nodes) < LARGE or pinned(info) is not None or info.storage:
             return decide(info, self.cache.nodes, peers)
         kind = info.signature, peers.groups
         batch = self._batches.get(kind)
@@ -174,6 +188,9 @@ class Scheduler:
         assert node is not None, "a change has a before or an after"
         if changes := self.cache.set_node(node["metadata"]["name"], after):
             self.queue.moved(changes)
+
+    def _volumes_changed(self, before: Obj | None, after: Obj | None) -> None:
+        self.queue.moved(frozenset({"volumes"}))
 
 
 def _finished(pod: Obj) -> bool:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from k8slab.api.objects import Key, Obj, controller_of, encode, is_terminating, key_of, labels_of
 from k8slab.api.quantities import milli, value
+from k8slab.scheduler.volumes import Storage
 
 Amounts = Mapping[str, int]  # CPU in thousandths of a core, all else in whole units (bytes, pieces)
 
@@ -135,8 +136,9 @@ class Usage:
 class PodInfo:
     """A pod about to be placed, with its numbers; what only some rules need is worked out when they ask."""
 
-    def __init__(self, pod: Obj) -> None:
+    def __init__(self, pod: Obj, storage: Storage | None = None) -> None:
         self.pod = pod
+        self.storage = storage  # what its claims mean; None without any
         self.spec: Obj = pod["spec"]
         self.key: Key = key_of(pod)
         self.uid: str = pod["metadata"].get("uid", "")

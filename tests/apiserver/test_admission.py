@@ -131,16 +131,34 @@ def storage_class(verbs, name, default="true"):
 
 def test_a_claim_without_a_class_gets_the_default_one(verbs):
     storage_class(verbs, "slow", "false")
-    storage_class(verbs, "standard")
+    storage_class(verbs, "ours")
     made = claim(verbs)
-    assert made["spec"]["storageClassName"] == "standard"
+    assert made["spec"]["storageClassName"] == "ours"
     assert made["metadata"]["finalizers"] == ["kubernetes.io/pvc-protection"]
     assert made["status"] == {"phase": "Pending"}
 
 
 def test_a_claim_may_refuse_a_class(verbs):
-    storage_class(verbs, "standard")
+    storage_class(verbs, "ours")
     assert claim(verbs, storageClassName="")["spec"]["storageClassName"] == ""
+
+
+def test_a_claim_grows_only_where_its_class_lets_it(verbs):
+    storage_class(verbs, "ours")
+    claim(verbs)
+    kind = KINDS["PersistentVolumeClaim"]
+
+    def grow(obj):
+        return {**obj, "spec": {**obj["spec"], "resources": {"requests": {"storage": "2Gi"}}}}
+
+    bind = lambda obj: {**obj, "status": {"phase": "Bound"}}
+    verbs.update(kind, "c", "default", bind, subresource="status")
+    assert refused(verbs.update, kind, "c", "default", grow) == (
+        'persistentvolumeclaims "c" is forbidden: only dynamically provisioned pvc can be resized and the storageclass '
+        "that provisions the pvc must support resize"
+    )
+    verbs.update(KINDS["StorageClass"], "ours", "", lambda obj: {**obj, "allowVolumeExpansion": True})
+    assert verbs.update(kind, "c", "default", grow)["spec"]["resources"]["requests"]["storage"] == "2Gi"
 
 
 # ---- quotas ---------------------------------------------------------------------------------------------------------

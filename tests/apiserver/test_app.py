@@ -56,6 +56,11 @@ def test_paths_that_lead_nowhere(http, path):
     refused(http.get(path), 404, "NotFound")
 
 
+@pytest.mark.parametrize("path", ["/api", "/apis", "/api/v1", "/apis/apps", "/apis/apps/v1"])
+def test_discovery_answers_with_a_slash_at_the_end(http, path):
+    assert http.get(path + "/", follow_redirects=False).json() == http.get(path).json()
+
+
 def test_a_body_too_large(http):
     refused(http.post(CONFIGMAPS, content=b'{"a":"' + b"x" * (3 << 20) + b'"}'), 413, "RequestEntityTooLarge")
 
@@ -258,12 +263,6 @@ def test_a_table(http):
     assert body["kind"] == "Table"
     assert body["rows"][0]["cells"][:5] == ["web", "0/2", 0, 0, "0s"]
     assert http.get(DEPLOYMENTS + "/web", headers=TABLE).json()["rows"][0]["object"]["kind"] == "PartialObjectMetadata"
-
-
-def test_a_log_is_passed_on(http):
-    http.post(PODS, json=POD)
-    assert http.get(PODS + "/web/log").text == "one\ntwo\n"
-    assert refused(http.get(PODS + "/nobody/log"), 404, "NotFound") == 'pods "nobody" not found'
 
 
 # ---- mistakes --------------------------------------------------------------------------------------------------------

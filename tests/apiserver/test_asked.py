@@ -8,7 +8,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from k8slab.apiserver import app
-from tests.apiserver.conftest import DEPLOYMENT, POD, TOKEN, NoNodes
+from tests.apiserver.conftest import DEPLOYMENT, POD, TOKEN, FakeNodes
 
 DEFAULT = "/api/v1/namespaces/default"
 HPA1 = "/apis/autoscaling/v1/namespaces/default/horizontalpodautoscalers"
@@ -187,7 +187,7 @@ def test_without_a_measurer_there_are_no_numbers(http):
 
 
 def test_what_is_measured_is_shown(verbs):
-    client = TestClient(app.build(verbs, TOKEN, NoNodes(), metrics=Measured()))
+    client = TestClient(app.build(verbs, TOKEN, FakeNodes(), metrics=Measured()))
     client.headers["Authorization"] = f"Bearer {TOKEN}"
     assert [o["usage"]["cpu"] for o in client.get(NODES).json()["items"]] == ["250m"]
     assert client.get(f"{NODES}/node-1").json()["kind"] == "NodeMetrics"
@@ -203,3 +203,20 @@ def test_scaling_works_for_every_kind_that_can(http):
         http.post(base, json=obj)
         scale = http.get(f"{base}/web/scale").json()
         assert http.put(f"{base}/web/scale", json=scale | {"spec": {"replicas": 4}}).json()["spec"] == {"replicas": 4}
+        assert http.get(f"{base}/web/scale", headers=TABLE).json()["rows"][0]["cells"][:3] == ["web", 4, 0]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/apis/rbac.authorization.k8s.io/v1/roles",
+        "/apis/networking.k8s.io/v1/networkpolicies",
+        "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
+        "/apis/admissionregistration.k8s.io/v1",
+        "/apis/authentication.k8s.io/v1/tokenreviews",
+        "/api/v1/componentstatuses",
+    ],
+)
+def test_what_is_left_out_is_not_found(http, path):
+    answer = http.get(path)
+    assert (answer.status_code, answer.json()["message"]) == (404, "the server could not find the requested resource")

@@ -98,3 +98,95 @@ def test_a_row_carries_what_was_asked_for():
     assert row["object"]["kind"] == "PartialObjectMetadata"
     assert table("ConfigMap", [config], 0, meta={}, include="Object")["rows"][0]["object"] == config
     assert "object" not in table("ConfigMap", [config], 0, meta={}, include="None")["rows"][0]
+
+
+# ---- one cell a rule: the kind, the column, the object, what is shown ------------------------------------------------
+
+NOW = 1767225600.0  # 2026-01-01
+AN_HOUR_AGO, A_MINUTE_AGO = "2025-12-31T23:00:00Z", "2025-12-31T23:59:00Z"
+
+
+def job(*conditions, spec=None, **status):
+    conditions = [{"type": type_, "status": "True"} for type_ in conditions]
+    return {
+        "metadata": {"name": "j"},
+        "spec": spec or {"completions": 4},
+        "status": {"conditions": conditions, **status},
+    }
+
+
+def hpa(*targets, seen=()):
+    metrics = [{"type": "Resource", "resource": {"name": name, "target": target}} for name, target in targets]
+    current = [{"type": "Resource", "resource": {"name": "x", "current": value}} for value in seen]
+    return {"metadata": {"name": "h"}, "spec": {"metrics": metrics}, "status": {"currentMetrics": current}}
+
+
+def external(target, **current):
+    metric = {"type": "External", "external": {"target": target}}
+    seen = {"type": "External", "external": {"current": current}}
+    return {"spec": {"metrics": [metric]}, "status": {"currentMetrics": [seen] if current else []}}
+
+
+def ingress(*hosts):
+    return {"spec": {"rules": [{"host": host} if host else {} for host in hosts]}}
+
+
+QUOTA = {"status": {"hard": {"pods": "3", "limits.cpu": "2", "cpu": "1"}, "used": {"pods": "2", "cpu": "500m"}}}
+BOUND = {"spec": {"volumeName": "v"}, "status": {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteMany"]}}
+DEFAULT_CLASS = {"name": "std", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "column", "obj", "shown"),
+    [
+        ("Job", "Status", job("Complete", "SuccessCriteriaMet"), "Complete"),
+        ("Job", "Status", job("FailureTarget"), "FailureTarget"),
+        ("Job", "Status", job("FailureTarget", "Failed"), "Failed"),
+        ("Job", "Status", job("Suspended"), "Suspended"),
+        ("Job", "Status", job(), "Running"),
+        ("Job", "Status", {**job("Suspended"), "metadata": {"deletionTimestamp": AN_HOUR_AGO}}, "Terminating"),
+        ("Job", "Completions", job(succeeded=1), "1/4"),
+        ("Job", "Completions", job(spec={"parallelism": 3}, succeeded=1), "1/1 of 3"),
+        ("Job", "Completions", job(spec={"parallelism": 1}), "0/1"),
+        ("Job", "Duration", job(), ""),
+        ("Job", "Duration", job(startTime=A_MINUTE_AGO), "60s"),
+        ("Job", "Duration", job(startTime=AN_HOUR_AGO, completionTime=A_MINUTE_AGO), "59m"),
+        ("CronJob", "Suspend", {"spec": {"suspend": False}}, "False"),
+        ("CronJob", "Last Schedule", {"spec": {}, "status": {"lastScheduleTime": A_MINUTE_AGO}}, "60s"),
+        ("CronJob", "Last Schedule", {"spec": {}}, "<none>"),
+        ("CronJob", "Active", {"spec": {}, "status": {"active": [{}, {}]}}, 2),
+        ("HorizontalPodAutoscaler", "Targets", hpa(), "<none>"),
+        ("HorizontalPodAutoscaler", "Targets", hpa(("cpu", {"averageUtilization": 50}), seen=[{"averageUtilization": 7}]),
+         "cpu: 7%/50%"),
+        ("HorizontalPodAutoscaler", "Targets", hpa(("memory", {"averageValue": "64Mi"})), "memory: <unknown>/64Mi"),
+        ("HorizontalPodAutoscaler", "Targets", hpa(*[(name, {"averageUtilization": 1}) for name in "abc"]),
+         "a: <unknown>/1%, b: <unknown>/1% + 1 more..."),
+        ("HorizontalPodAutoscaler", "Targets", external({"averageValue": "5"}, averageValue="3"), "3/5 (avg)"),
+        ("HorizontalPodAutoscaler", "Targets", external({"value": "5"}), "<unknown>/5"),
+        ("HorizontalPodAutoscaler", "MinPods", {"spec": {}}, "<unset>"),
+        ("PodDisruptionBudget", "Max Unavailable", {"spec": {"minAvailable": 1}}, "N/A"),
+        ("Ingress", "Hosts", ingress("", ""), "*"),
+        ("Ingress", "Hosts", ingress("a", "b", "c"), "a,b,c"),
+        ("Ingress", "Hosts", ingress("a", "b", "c", "", "e"), "a,b,c + 2 more..."),
+        ("Ingress", "Ports", {"spec": {"tls": [{}]}}, "80, 443"),
+        ("IngressClass", "Parameters", {"spec": {"parameters": {"apiGroup": "k.io", "kind": "P", "name": "n"}}}, "P.k.io/n"),
+        ("ResourceQuota", "Request", QUOTA, "cpu: 500m/1, pods: 2/3"),
+        ("ResourceQuota", "Limit", QUOTA, "limits.cpu: 0/2"),
+        ("PersistentVolumeClaim", "Capacity", BOUND, "1Gi"),
+        ("PersistentVolumeClaim", "Access Modes", BOUND, "RWX"),
+        ("PersistentVolumeClaim", "Capacity", {"spec": {}}, ""),
+        ("PersistentVolume", "Claim", {"spec": {"claimRef": {"namespace": "a", "name": "b"}}}, "a/b"),
+        ("StorageClass", "Name", {"metadata": DEFAULT_CLASS}, "std (default)"),
+        ("Secret", "Data", {"data": {"a": "", "b": ""}}, 2),
+    ],
+)  # fmt: skip
+def test_cells(kind, column, obj, shown):
+    cell = next(c for c in COLUMNS[kind] if c.name == column).cell
+    assert cell({"metadata": {"name": "x"}, **obj}, NOW) == shown
+
+
+def test_a_revision_names_its_controller():
+    owner = {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "db", "controller": True}
+    cell = COLUMNS["ControllerRevision"][1].cell
+    assert cell({"metadata": {"ownerReferences": [owner]}}, NOW) == "statefulset.apps/db"
+    assert cell({"metadata": {}}, NOW) == "<none>"

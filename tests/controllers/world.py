@@ -13,7 +13,7 @@ from k8slab.client.informer import LiveInformer
 from k8slab.clock import VirtualClock
 from k8slab.controllers.base import Controller
 
-CLUSTER = {"Node", "Namespace"}
+CLUSTER = {"Node", "Namespace", "PersistentVolume", "StorageClass"}
 FINALIZERS = {"Foreground": "foregroundDeletion", "Orphan": "orphan"}
 
 
@@ -155,6 +155,43 @@ class FakeKubelet:
             self.client.patch("Pod", name, namespace, {"status": status}, "status")
 
 
+class FakeWorker(FakeKubelet):
+    """Lets every pod end after `lasts` seconds: well, or as `ends` says for its image."""
+
+    def __init__(self, client: FakeClient, clock: VirtualClock, lasts: float = 10.0) -> None:
+        super().__init__(client, clock)
+        self.lasts = lasts
+        self.ends: dict[str, int | None] = {"fails": 1, "runs": None}
+
+    def step(self, namespace: str, name: str) -> None:
+        pod = self.client.informer("Pod").get(name, namespace)
+        if (
+            pod
+            and is_terminating(pod)
+            and pod["status"]["phase"] == "Running"
+            and pod["spec"]["nodeName"] not in self.dead
+        ):
+            self.client.patch("Pod", name, namespace, {"status": {"phase": "Failed"}}, "status")
+        super().step(namespace, name)
+        started = pod and pod["status"]["phase"] == "Pending" and pod["spec"].get("nodeName")
+        if pod and started and not is_terminating(pod):
+            self.clock.call_later(self.lasts, lambda: self.end(namespace, name))
+
+    def end(self, namespace: str, name: str, code: int | None = None) -> None:
+        pod = self.client.informer("Pod").get(name, namespace)
+        if pod is None or pod["status"]["phase"] != "Running" or is_terminating(pod):
+            return
+        if code is None:
+            code = self.ends.get(pod["spec"]["containers"][0]["image"], 0)
+        if code is None:  # it runs for ever
+            return
+        ended = {"exitCode": code, "finishedAt": self.clock.timestamp()}
+        conditions = [{"type": "Ready", "status": "False", "lastTransitionTime": self.clock.timestamp()}]
+        status = {"phase": "Failed" if code else "Succeeded", "conditions": conditions}
+        status |= {"containerStatuses": [{"name": "c", "restartCount": 0, "state": {"terminated": ended}}]}
+        self.client.patch("Pod", name, namespace, {"status": status}, "status")
+
+
 class Cluster:
     """Everything a test holds."""
 
@@ -218,6 +255,88 @@ def replica_set(replicas: int = 2, name: str = "web-1", **spec: Any) -> Obj:
         "spec": {"replicas": replicas, "selector": {"matchLabels": {"app": "web"}}, "template": template(), **spec},
         "status": {"replicas": 0},
     }
+
+
+def stateful_set(replicas: int = 3, image: str = "redis:7", name: str = "db", **spec: Any) -> Obj:
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "StatefulSet",
+        "metadata": {"name": name, "namespace": "default", "uid": f"uid-of-{name}", "generation": 1},
+        "spec": {
+            "replicas": replicas,
+            "serviceName": name,
+            "selector": {"matchLabels": {"app": name}},
+            "template": template(image, app=name),
+            "podManagementPolicy": "OrderedReady",
+            "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 0}},
+            "revisionHistoryLimit": 10,
+            **spec,
+        },
+        "status": {"replicas": 0, "availableReplicas": 0},
+    }
+
+
+def daemon_set(image: str = "busybox:1.36", surge: int | str = 0, unavailable: int | str = 1, **spec: Any) -> Obj:
+    rolling = {"maxSurge": surge, "maxUnavailable": unavailable}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "DaemonSet",
+        "metadata": {"name": "agent", "namespace": "default", "uid": "uid-of-agent", "generation": 1},
+        "spec": {
+            "selector": {"matchLabels": {"app": "agent"}},
+            "template": template(image, app="agent"),
+            "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": rolling},
+            "revisionHistoryLimit": 10,
+            **spec,
+        },
+        "status": {},
+    }
+
+
+def job(name: str = "many", image: str = "ok", **spec: Any) -> Obj:
+    made = template(image, **{"job-name": name})
+    made["spec"]["restartPolicy"] = "Never"
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": name, "namespace": "default", "uid": f"uid-of-{name}", "generation": 1},
+        "spec": {
+            "parallelism": 1,
+            "completions": 1,
+            "backoffLimit": 6,
+            "completionMode": "NonIndexed",
+            "selector": {"matchLabels": {"job-name": name}},
+            "template": made,
+            **spec,
+        },
+        "status": {},
+    }
+
+
+def cron_job(schedule: str = "*/5 * * * *", image: str = "ok", **spec: Any) -> Obj:
+    """Its Jobs are defaulted already, as nobody does it here."""
+    of = job("x", image)
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "CronJob",
+        "metadata": {"name": "tick", "namespace": "default", "generation": 1},
+        "spec": {
+            "schedule": schedule,
+            "concurrencyPolicy": "Allow",
+            "suspend": False,
+            "successfulJobsHistoryLimit": 3,
+            "failedJobsHistoryLimit": 1,
+            "jobTemplate": {"metadata": {"labels": {"from": "tick"}}, "spec": of["spec"]},
+            **spec,
+        },
+        "status": {},
+    }
+
+
+def node(name: str = "node-1", taints: Iterable[Obj] = (), **labels: str) -> Obj:
+    named = {"kubernetes.io/hostname": name} | labels
+    spec = {"taints": list(taints)} if taints else {}
+    return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": named}, "spec": spec}
 
 
 def pod(name: str = "p", node: str = "", ready: bool = False, **labels: str) -> Obj:

@@ -97,3 +97,30 @@ def world(tmp_path):
     world.k8slab("up")
     yield world
     world.k8slab("down", "--all")
+
+
+@pytest.fixture(scope="session")
+def old_kubectl(tmp_path_factory):
+    """kubectl 1.20, unpacked (not installed) from Debian's package; K8SLAB_REQUIRE=kubectl-1.20 makes its lack a failure."""
+    kubectl = unpacked("kubernetes-client", tmp_path_factory.mktemp("old")) / "usr/bin/kubectl"
+    said = (
+        subprocess.run([kubectl, "version", "--client"], capture_output=True, text=True).stdout
+        if kubectl.exists()
+        else ""
+    )
+    if 'Minor:"20"' not in said:
+        missing = pytest.fail if "kubectl-1.20" in os.environ.get("K8SLAB_REQUIRE", "") else pytest.skip
+        missing("kubectl 1.20 cannot be had: apt's kubernetes-client is another version here, or there is no apt")
+    return str(kubectl)
+
+
+def unpacked(package: str, folder: Path) -> Path:
+    """What a Debian package holds; an empty folder when it cannot be had."""
+    try:
+        subprocess.run(["apt-get", "download", package], cwd=folder, capture_output=True, check=True, timeout=60)
+        subprocess.run(
+            ["dpkg-deb", "-x", next(folder.glob("*.deb")), folder], capture_output=True, check=True, timeout=60
+        )
+    except (OSError, subprocess.SubprocessError, StopIteration):
+        pass
+    return folder

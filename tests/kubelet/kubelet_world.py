@@ -82,6 +82,23 @@ class FakeClient:
         return copy(obj)
 
 
+class FakeExec:
+    """A command in a container: it takes its time, says something, ends."""
+
+    def __init__(self, clock: VirtualClock, seconds: float, code: int, said: str) -> None:
+        self.clock, self.seconds, self.code, self.said, self.killed = clock, seconds, code, said, False
+
+    async def output(self) -> AsyncIterator[tuple[str, bytes]]:
+        await self.clock.sleep(self.seconds)
+        yield "stdout", self.said.encode()
+
+    async def wait(self) -> int:
+        return self.code
+
+    def close(self) -> None:
+        self.killed = True
+
+
 class FakeRuntime:
     """Containers that do as they are told."""
 
@@ -98,6 +115,8 @@ class FakeRuntime:
         self.output: dict[str, list[LogLine]] = {}
         self.exit_codes: dict[str, int] = {}  # container name -> it ends so at once
         self.stubborn = False  # ignores SIGTERM
+        self.answers: dict[str, tuple[float, int, str]] = {}  # command -> its seconds, exit code, output
+        self.refuses = ""  # commands cannot be run, for this reason
         self._changed: list[Callable[[str], None]] = []
 
     async def images(self) -> list[str]:
@@ -120,8 +139,14 @@ class FakeRuntime:
     def pods(self) -> dict[str, str]:
         return dict(self.addresses)
 
+    async def exec(self, id: str, command: Sequence[str]) -> FakeExec:
+        self.calls.append(f"exec {' '.join(command)} in {self.states[id].name}")
+        return FakeExec(self.clock, *self.answers.get(" ".join(command), (0, 0, "")))
+
     async def start(self, spec: ContainerSpec) -> None:
         self.specs.append(spec)
+        if self.refuses:
+            raise RuntimeFailure("RunContainerError", self.refuses)
         await asyncio.sleep(0)
         image = f"id-of-{spec.image}"
         state = ContainerState(
@@ -202,7 +227,8 @@ class World:
         self.kubelets = self._kubelets()
 
     def _kubelets(self) -> Kubelets:
-        return Kubelets(self.client, self.runtime, self.clock, lambda node: self.events, self.folder)  # type: ignore[arg-type]
+        disks = self.folder / "disks" if self.folder else None
+        return Kubelets(self.client, self.runtime, self.clock, lambda node: self.events, self.folder, disks)  # type: ignore[arg-type]
 
     async def start(self) -> World:
         configs = [NodeConfig(name, f"127.64.{i + 1}.0/24") for i, name in enumerate(self.node_names)]

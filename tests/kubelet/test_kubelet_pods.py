@@ -304,10 +304,13 @@ async def test_a_missing_config_map_waits_and_then_starts() -> None:
 
 async def test_a_volume_that_cannot_be_had_holds_the_pod(tmp_path: Any) -> None:
     world = await World(folder=tmp_path).start()
-    await world.run(pod(volumes=[{"name": "disk", "hostPath": {"path": "/etc"}}]))
+    await world.run(pod(volumes=[{"name": "disk", "hostPath": {"path": "/etc", "type": "File"}}]))
     assert world.runtime.specs == []
     assert world.container()["state"]["waiting"]["reason"] == "ContainerCreating"
-    assert 'MountVolume.SetUp failed for volume "disk" : hostPath is refused' in world.events.messages("FailedMount")[0]
+    assert (
+        'MountVolume.SetUp failed for volume "disk" : hostPath type check failed'
+        in world.events.messages("FailedMount")[0]
+    )
 
 
 async def test_volumes_live_as_long_as_the_pod(tmp_path: Any) -> None:
@@ -346,5 +349,5 @@ async def test_an_idle_node_has_no_task_and_writes_nothing() -> None:
     await world.after(3600)
     assert len(world.client.statuses) == written
     kubelet = world.kubelets._nodes["node-1"]
-    assert kubelet._pods._tasks == set()
+    assert kubelet._pods._endings._tasks == set()
     assert all(record.worker is None and record.timer is None for record in kubelet._pods._records.values())

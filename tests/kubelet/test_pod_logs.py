@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from kubelet_world import World, container, pod
 
-from k8slab.api.errors import BadRequest, Invalid, NotFound
+from k8slab.api.errors import BadRequest
+from k8slab.api.options import LogOptions
 from k8slab.runtime.base import LogLine
 
 
@@ -21,8 +22,9 @@ async def world_with_lines(*texts: str) -> World:
     return world
 
 
-async def read(world: World, pod: str = "web", container: str = "", **options: Any) -> bytes:
-    pieces = await world.kubelets.logs("default", pod, container, **options)
+async def read(world: World, pod: str = "web", container: str = "web", **options: Any) -> bytes:
+    found = world.client.get("Pod", pod, "default")
+    pieces = await world.kubelets.streams.logs(found, container, LogOptions(**options))
     return b"".join([piece async for piece in pieces])
 
 
@@ -66,23 +68,19 @@ async def test_a_crashed_container_can_still_be_read() -> None:
     assert await read(world) == b"last words\n"
 
 
-@pytest.mark.parametrize(
-    ("name", "options", "error", "words"),
-    [
-        ("nobody", {}, NotFound, 'pods "nobody" not found'),
-        ("two", {}, BadRequest, r"a container name must be specified for pod two, choose one of: \[a b\]"),
-        ("two", {"container": "c"}, BadRequest, "container c is not valid for pod two"),
-        ("free", {}, BadRequest, "pod free does not have a host assigned"),
-        ("stuck", {"tail_lines": -1}, Invalid, 'PodLogOptions "" is invalid: tailLines: Invalid value: -1: must be'),
-        ("stuck", {"since_time": "x"}, BadRequest, 'sinceTime: "x" is not an RFC 3339 time'),
-        ("stuck", {"since_time": "x", "since_seconds": 1}, Invalid, "at most one of"),
-        ("stuck", {}, BadRequest, 'container "web" in pod "stuck" is waiting to start: image can\'t be pulled'),
-    ],
-)
-async def test_what_cannot_be_read(name: str, options: dict[str, Any], error: type[Exception], words: str) -> None:
+async def test_one_stream_alone() -> None:
     world = await World().start()
-    await world.run(pod("two", containers=[container("a"), container("b")]))
-    await world.run(pod("free", node=""))
+    uid = await world.run(pod())
+    (state,) = world.runtime.containers(uid)
+    now = world.clock.time()
+    world.runtime.output[state.id] = [LogLine(now, "stdout", b"out"), LogLine(now, "stderr", b"err")]
+    assert await read(world, stream="Stderr") == b"err\n"
+    assert await read(world, stream="Stdout") == b"out\n"
+    assert await read(world) == b"out\nerr\n"
+
+
+async def test_a_container_that_has_not_begun_has_no_log() -> None:
+    world = await World().start()
     await world.run(pod("stuck", containers=[container(image="web:nope")]))
-    with pytest.raises(error, match=words):
-        await read(world, pod=name, **options)
+    with pytest.raises(BadRequest, match='container "web" in pod "stuck" is waiting to start: image can\'t be pulled'):
+        await read(world, pod="stuck")

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from kubelet_world import World, container, pod
 
 from k8slab.api.objects import Obj
-from k8slab.kubelet.probes import Answer, Count, Target, check, port_number
+from k8slab.kubelet.actions import Target, port_number
+from k8slab.kubelet.probes import Answer, Count, check
 
 
 @asynccontextmanager
@@ -103,7 +106,48 @@ async def test_exec() -> None:
 
 def test_a_port_may_have_a_name() -> None:
     named = container(ports=[{"name": "http", "containerPort": 8080}])
-    assert [port_number(port, named) for port in (80, "81", "http", "none")] == [80, 81, 8080, 0]
+    assert [port_number(port, named) for port in (80, "81", "http")] == [80, 81, 8080]
+
+
+async def test_what_cannot_be_asked_is_no_answer() -> None:
+    said = 'strconv.Atoi: parsing "none": invalid syntax'
+    assert await ask({"httpGet": {"port": "none"}}) == (None, said)
+    with_grpc = await ask({"grpc": {"port": 80}})
+    assert with_grpc.ok is None or "connect" in with_grpc.words  # where grpcio is installed, nobody listens there
+    assert (await ask({})).ok is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "ok", "words"),
+    [
+        (b"\x08\x01", True, "SERVING"),
+        (b"\x08\x02", False, 'service unhealthy (responded with "NOT_SERVING")'),
+        (b"", False, 'service unhealthy (responded with "UNKNOWN")'),
+    ],
+)
+async def test_grpc(monkeypatch: pytest.MonkeyPatch, answer: bytes, ok: bool, words: str) -> None:
+    asked: list[tuple[str, bytes]] = []
+
+    class Channel:
+        def __init__(self, address: str) -> None:
+            self.address = address
+
+        async def __aenter__(self) -> Channel:
+            return self
+
+        async def __aexit__(self, *error: object) -> None: ...
+
+        def unary_unary(self, method: str) -> Any:
+            async def call(request: bytes) -> bytes:
+                asked.append((self.address + method, request))
+                return answer
+
+            return call
+
+    monkeypatch.setitem(sys.modules, "grpc", SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "grpc.aio", SimpleNamespace(insecure_channel=Channel))
+    assert await ask({"grpc": {"port": 5000, "service": "cart"}}) == (ok, words)
+    assert asked == [("127.0.0.1:5000/grpc.health.v1.Health/Check", b"\x0a\x04cart")]
 
 
 def test_counting() -> None:

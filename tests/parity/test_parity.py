@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-SCENARIOS = ["01-deployment", "02-rollout", "03-service", "12-ownership"]
+SCENARIOS = [path.stem for path in sorted((HERE / "scenarios").glob("*.yaml"))]
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

@@ -301,7 +301,7 @@ async def test_exec_has_a_terminal_of_a_size_and_can_be_killed(world: World) -> 
     async with asyncio.timeout(10):
         assert b"33 99" in b"".join([data async for _, data in sized.output()])
         endless = await world.runtime.exec(id, ["sleep", "1000"])
-        endless.kill()
+        endless.close()
         assert await endless.wait() == 137
     assert world.state(id).phase == "running"
 

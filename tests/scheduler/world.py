@@ -67,16 +67,16 @@ class FakeClient:
     """As much of a `Client` as a scheduler needs; every write is heard at once."""
 
     def __init__(self, *objects: Obj) -> None:
-        self.informers = {kind: LiveInformer(kind) for kind in ("Pod", "Node", "Service", "EndpointSlice")}
+        self.informers: dict[str, LiveInformer] = {}
         self.bound: list[tuple[str, str]] = []
         for obj in objects:
             self.create(obj)
 
     def informer(self, kind: str) -> LiveInformer:
-        return self.informers[kind]
+        return self.informers.setdefault(kind, LiveInformer(kind))
 
     def create(self, obj: Obj) -> Obj:
-        self.informers[obj["kind"]].feed(None, obj)
+        self.informer(obj["kind"]).feed(None, obj)
         return obj
 
     def change(self, kind: str, name: str, **parts: Any) -> None:
@@ -88,7 +88,7 @@ class FakeClient:
         self.informers[kind].feed(before, after)
 
     def find(self, kind: str, name: str) -> Obj:
-        found = self.informers[kind].get(name, "" if kind == "Node" else "default")
+        found = self.informers[kind].get(name, "" if kind in ("Node", "PersistentVolume") else "default")
         if found is None:
             raise NotFound.of("", kind.lower() + "s", name)
         return found

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from .attach import Listeners, Typing
 from .log import Log
 from .reap import kill
 
@@ -33,6 +34,8 @@ class Container:
         self.memory: int = spec.get("memory", 0)  # bytes, to be watched from here; 0: no limit, or the kernel's work
         self.outputs: dict[int, bytes] = {}  # file descriptor -> stream
         self.log: Log | None = Log(spec["log"]) if "log" in spec else None
+        self.typing: Typing | None = None  # since somebody attached to it
+        self.listeners: Listeners | None = None
         self.followers: list[tuple[int, Answer]] = []
         self.started = self.finished = 0.0
         self.exit_code: int | None = None

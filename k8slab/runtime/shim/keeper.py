@@ -8,12 +8,14 @@ import resource
 import select
 import signal
 import socket
+import termios
 import time
 import traceback
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from .attach import Listeners, Typing
 from .container import Answer, Container, ignore
 from .link import CHUNK, Link
 from .reap import kill_marked, leave_cgroups, memory_of
@@ -36,6 +38,7 @@ class Keeper:
         self.alone_since = time.monotonic()
         self.poll = select.poll()
         self.readers: dict[int, Callable[[], object]] = {}
+        self.writers: dict[int, Callable[[], object]] = {}
         self.watch(listener.fileno(), self.accept)
 
     # the loop
@@ -53,8 +56,10 @@ class Keeper:
             for fd, happened in self.poll.poll(self.patience()):
                 if happened & select.POLLOUT and fd in self.links:
                     self.links[fd].flush()
-                if happened & ~select.POLLOUT and fd in self.readers:
-                    self.read(fd)
+                elif happened & select.POLLOUT:
+                    self.call(self.writers.get(fd, ignore))
+                if happened & ~select.POLLOUT:
+                    self.call(self.readers.get(fd, ignore))
 
     def patience(self) -> int | None:
         """Look at what nobody would tell us; then, how long to wait for something to happen, in milliseconds."""
@@ -69,10 +74,10 @@ class Keeper:
                 container.signal(signal.SIGKILL)
         return 1 if self.starting else WATCH if watched else None if self.links else 1000
 
-    def read(self, fd: int) -> None:
-        """Something has come. What goes wrong with it must not end every container of the lab."""
+    def call(self, action: Callable[[], object]) -> None:
+        """Something can be read or written. What goes wrong with it must not end every container of the lab."""
         try:
-            self.readers[fd]()
+            action()
         except Exception:
             traceback.print_exc()
 
@@ -88,15 +93,32 @@ class Keeper:
             self.op_end({}, ignore)
         return alone > IDLE and not self.containers
 
-    def watch(self, fd: int, reader: Callable[[], object]) -> None:
-        """Call `reader` whenever there is something to read."""
+    def watch(
+        self,
+        fd: int,
+        reader: Callable[[], object],
+        events: int = select.POLLIN,
+        writer: Callable[[], object] | None = None,
+    ) -> None:
+        """Call `reader` whenever there is something to read (or an error), `writer` whenever there is room."""
         self.readers[fd] = reader
-        self.poll.register(fd, select.POLLIN)
+        if writer:
+            self.writers[fd] = writer
+        self.poll.register(fd, events)
+
+    def expect(self, fd: int, events: int) -> None:
+        """Call them for other events from now on."""
+        self.poll.modify(fd, events)
+
+    def forget(self, fd: int) -> None:
+        """Call them no more."""
+        del self.readers[fd]
+        self.writers.pop(fd, None)
+        self.poll.unregister(fd)
 
     def unwatch(self, fd: int) -> None:
-        """Stop reading, and close."""
-        del self.readers[fd]
-        self.poll.unregister(fd)
+        """Call them no more, and close."""
+        self.forget(fd)
         os.close(fd)
 
     # servers and their requests
@@ -151,6 +173,35 @@ class Keeper:
         container = self.containers.get(request["container"])
         if container and container.exit_code is None:
             container.signal(request["number"])
+        answer({"ok": {}})
+
+    def op_attach(self, request: dict[str, Any], answer: Answer) -> None:
+        """Carry between a container's own streams and the three pipes that came along."""
+        container = self.containers.get(request["container"])
+        typed, out, err = request["streams"]
+        if container is None or container.exit_code is not None or not container.started:
+            for fd in (typed, out, err):
+                os.close(fd)
+            answer({"error": "the container does not run"})
+            return
+        container.listeners = container.listeners or Listeners(container.outputs, self)
+        container.listeners.add({out: b"stdout", err: b"stderr"})
+        if request["stdin"] and container.stdin >= 0 and container.typing is None:
+            container.typing = Typing(os.dup(container.stdin), self)
+            if not container.spec.get("tty"):  # the one write end must be the one that `once` closes
+                os.close(container.stdin)
+                container.stdin = -1
+        if request["stdin"] and container.typing:
+            container.typing.add(typed, once=request["once"])
+        else:
+            os.close(typed)
+        answer({"ok": {}})
+
+    def op_resize(self, request: dict[str, Any], answer: Answer) -> None:
+        """A container's terminal has another size."""
+        container = self.containers.get(request["container"])
+        if container and container.exit_code is None and container.spec.get("tty"):
+            termios.tcsetwinsize(container.stdin, (request["rows"], request["columns"]))
         answer({"ok": {}})
 
     def op_log(self, request: dict[str, Any], answer: Answer) -> None:
@@ -247,6 +298,8 @@ class Keeper:
             terminal = container.spec.get("tty")
             container.log.take(container.outputs[fd], data.replace(b"\r\n", b"\n") if terminal else data)
             container.tell_followers()
+            if container.listeners:
+                container.listeners.take(container.outputs[fd], data)
         return len(data)
 
     def reap(self, wake: int) -> None:
@@ -277,6 +330,10 @@ class Keeper:
             if fd in container.outputs:
                 del container.outputs[fd]
                 self.unwatch(fd)
+        if container.typing:
+            container.typing.close()
+        if container.listeners:
+            container.listeners.close()
         if container.first and not container.started and not container.refused():
             self.runs(container, container.first)  # it was quicker than our look at it
         container.ended(code)

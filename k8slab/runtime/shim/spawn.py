@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 PR_SET_PDEATHSIG, PR_SET_NAME, PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 15, 24, 36, 38
+NS_GET_USERNS = 0xB701  # the user namespace that owns a namespace (ioctl_ns(2))
 CAPABILITY_VERSION_3 = 0x20080522
 NAMESPACES = ("user", "cgroup", "ipc", "uts", "pid", "mnt")  # `user` first: it gives the right to enter the others
 
@@ -66,7 +67,7 @@ def prepare(spec: dict[str, Any], streams: Sequence[int]) -> None:
 def own_session(spec: dict[str, Any]) -> None:
     """Signals meant for the shim's terminal, if it has any, are not for us; those of our own are."""
     os.setsid()
-    if spec.get("tty"):
+    if spec.get("tty") and not spec["fenced"]:  # behind fences, the command takes it for itself (sandbox.py)
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
@@ -93,12 +94,20 @@ def enter_cgroup(folder: str, pid: int) -> None:
 
 
 def join(first: int) -> None:
-    """Go on inside the namespaces of a container, whose first process this is."""
+    """Go on inside the namespaces of a container, whose first process this is.
+
+    A container that does not run as user 0 has a user namespace within the one that owns its mounts and the others
+    (bubblewrap needs rights to make them that such a user has not): we have to go the same way.
+    """
     fds = []
     for name in NAMESPACES:
         path = f"/proc/{first}/ns/{name}"
         if os.path.lexists(path) and os.readlink(path) != os.readlink(f"/proc/self/ns/{name}"):
             fds.append(os.open(path, os.O_RDONLY))
+            if name == "mnt":
+                owner = fcntl.ioctl(fds[-1], NS_GET_USERNS)
+                if not os.path.samestat(os.fstat(owner), os.stat(f"/proc/{first}/ns/user")):
+                    fds = [owner, *fds[1:], fds[0]]
     for fd in fds:
         if libc.setns(fd, 0):
             raise OSError(ctypes.get_errno(), "cannot enter the container: " + os.strerror(ctypes.get_errno()))

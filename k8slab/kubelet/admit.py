@@ -1,0 +1,73 @@
+"""Whether a node takes a pod that was bound to it: it looks once more, for it may have been bound past the scheduler.
+
+`workers.py` asks when it first sees a pod. A pod that is refused fails, and is not tried elsewhere. The reasons and
+words are those of pkg/kubelet/lifecycle/predicate.go, pkg/kubelet/sysctl and pkg/kubelet/eviction. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from k8slab.api.objects import Obj, labels_of
+from k8slab.api.quantities import milli, value
+from k8slab.api.quota import pod_resources
+from k8slab.api.selectors import from_node_expression
+from k8slab.kubelet.notes import Refusal
+
+RESOURCES = ("cpu", "memory", "ephemeral-storage")
+AFFINITY = "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"
+PRESSED = "The node had condition: [MemoryPressure]. "
+
+
+def refusal(pod: Obj, node: Obj, others: Iterable[Obj], capacity: Mapping[str, str], pressed: bool) -> Refusal | None:
+    """Why this node does not take the pod beside the `others` it has, or None. `pressed`: it is short of memory."""
+    if pressed and (pod.get("status") or {}).get("qosClass") == "BestEffort":
+        return _refused("Evicted", PRESSED)
+    for sysctl in (pod["spec"].get("securityContext") or {}).get("sysctls") or []:
+        return _refused("SysctlForbidden", f'forbidden sysctl: "{sysctl["name"]}" not allowlisted')
+    if not matches(pod["spec"], node):
+        return _refused("NodeAffinity", AFFINITY)
+    there = list(others)
+    if len(there) >= value(capacity["pods"]):
+        return _short("pods", 1, len(there), value(capacity["pods"]))
+    for resource in RESOURCES:
+        wanted = _amount(pod, resource)
+        used = sum(_amount(other, resource) for other in there) if wanted else 0
+        has = milli(capacity[resource]) if resource == "cpu" else value(capacity[resource])
+        if wanted and used + wanted > has:
+            return _short(resource, wanted, used, has)
+    return None
+
+
+def _refused(reason: str, message: str) -> Refusal:
+    return Refusal(reason, f"Pod was rejected: {message}")
+
+
+def _short(resource: str, wanted: int, used: int, has: int) -> Refusal:
+    amounts = f"requested: {wanted}, used: {used}, capacity: {has}"
+    return _refused(f"OutOf{resource}", f"Node didn't have enough resource: {resource}, {amounts}")
+
+
+def _amount(pod: Obj, resource: str) -> int:
+    """What a pod has requested; thousandths of a CPU, bytes of the others."""
+    quantity = pod_resources(pod["spec"], "requests").get(resource, "0")
+    return milli(quantity) if resource == "cpu" else value(quantity)
+
+
+def matches(spec: Obj, node: Obj) -> bool:
+    """Whether a node has the labels (or the name) that the pod's node selector and required node affinity ask for."""
+    labels = labels_of(node)
+    if any(labels.get(key) != wanted for key, wanted in (spec.get("nodeSelector") or {}).items()):
+        return False
+    affinity = (spec.get("affinity") or {}).get("nodeAffinity") or {}
+    terms = (affinity.get("requiredDuringSchedulingIgnoredDuringExecution") or {}).get("nodeSelectorTerms")
+    return terms is None or any(_term(term, node) for term in terms)
+
+
+def _term(term: Obj, node: Obj) -> bool:
+    labels, fields = term.get("matchExpressions") or [], term.get("matchFields") or []
+    names = {"metadata.name": node["metadata"]["name"]}
+    return bool(labels or fields) and (
+        all(from_node_expression(one).matches(labels_of(node)) for one in labels)
+        and all(from_node_expression(one).matches(names) for one in fields)
+    )

@@ -1,0 +1,99 @@
+"""Storage that outlives its pods, and replicas that follow a real load."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+
+import pytest
+
+from tests.e2e.conftest import World, fetch, until
+
+CLAIM = {
+    "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data"},
+    "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+}  # fmt: skip
+
+
+def pod(name, node, script, *volumes):
+    mounts = [{"name": volume["name"], "mountPath": f"/{volume['name']}"} for volume in volumes]
+    container = {"name": "c", "image": "k8slab/web:v1", "command": ["sh", "-c", script], "volumeMounts": mounts}
+    spec = {"restartPolicy": "Never", "nodeName": node, "containers": [container], "volumes": list(volumes)}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
+
+
+def apply(world, tmp_path, *objects):
+    file = tmp_path / "objects.yaml"
+    file.write_text("\n---\n".join(map(json.dumps, objects)))
+    world.kubectl("apply", "-f", str(file))
+
+
+def output(world, name):
+    """What a pod has said, once it has ended."""
+    until(lambda: world.kubectl("get", "pod", name, "-o", "jsonpath={.status.phase}") in ("Succeeded", "Failed"))
+    return world.kubectl("logs", name)
+
+
+def test_a_claims_data_outlives_its_pod_and_goes_with_the_claim(world, tmp_path):
+    claim = {"name": "data", "persistentVolumeClaim": {"claimName": "data"}}
+    disk = {"name": "disk", "hostPath": {"path": "/var/disk"}}
+    apply(world, tmp_path, CLAIM)
+    until(lambda: world.objects("pvc")[0]["status"]["phase"] == "Bound")
+    apply(
+        world, tmp_path, pod("one", "node-1", "echo kept > /data/x; echo here > /disk/y; ls /data /disk", claim, disk)
+    )
+    assert output(world, "one").split() == ["/data:", "x", "/disk:", "y"]
+    world.kubectl("delete", "pod", "one", "--now")
+    apply(world, tmp_path, pod("two", "node-2", "cat /data/x; ls /disk", claim, disk))
+    assert output(world, "two") == "kept\n"  # the volume is there from every node, a node's disk on that node only
+    apply(world, tmp_path, pod("three", "node-1", "cat /disk/y", disk))
+    assert output(world, "three") == "here\n"
+    volumes = world.state / "default" / "disks" / "volumes"
+    assert [path.name for path in volumes.glob("*/*")] == ["x"]
+    world.kubectl("delete", "pvc", "data", "--wait=false")
+    world.kubectl("delete", "pod", "two", "--now")
+    until(lambda: world.objects("pv") == [] and list(volumes.iterdir()) == [])
+
+
+def deployment(cpu):
+    container = {"name": "web", "image": "k8slab/web:v1", "resources": {"requests": {"cpu": cpu}}}
+    container["readinessProbe"] = {"httpGet": {"path": "/ready", "port": 8080}, "periodSeconds": 1}
+    template = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [container]}}
+    spec = {"replicas": 3, "selector": {"matchLabels": {"app": "web"}}, "template": template}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": spec}
+
+
+@pytest.mark.slow
+def test_load_takes_three_replicas_to_more_and_back(tmp_path):
+    """At ten times the speed: up within seconds, down after the five minutes of stabilisation, which are 30 s here."""
+    world = World(tmp_path / "state")
+    world.k8slab("up", "--speed", "10")
+    try:
+        apply(world, tmp_path, deployment("100m"))
+        world.kubectl("expose", "deployment", "web", "--port=80", "--target-port=8080")
+        until(lambda: len(world.ready("app=web")) == 3)
+        env = "--env=TARGET=http://$(WEB_SERVICE_HOST):$(WEB_SERVICE_PORT)/burn?ms=5"
+        world.kubectl("run", "load", "--image=k8slab/load", env, "--env=RATE=0")
+        (load,) = until(lambda: world.ready("run=load"))
+        url = f"http://{load['status']['podIP']}:8080"
+        until(lambda: fetch(f"{url}/healthz"))
+        until(lambda: len(world.kubectl("top", "pods", "--no-headers", check=False).splitlines()) == 4)
+        world.kubectl("autoscale", "deployment", "web", "--min=3", "--max=7", "--cpu-percent=50")
+        rate(url, 45)  # 5 ms each: some 0.25 cores with what answering costs, of 0.3 requested
+        until(lambda: replicas(world) in (4, 5, 6), "45 requests a second need about five pods")
+        rate(url, 90)
+        until(lambda: replicas(world) == 7, "90 need seven, the most there may be")
+        until(lambda: len(world.ready("app=web")) == 7)
+        rate(url, 0)
+        world.kubectl("wait", "deployment/web", "--for=jsonpath={.spec.replicas}=3", "--timeout=55s")
+        assert "SuccessfulRescale" in world.kubectl("describe", "hpa", "web")
+    finally:
+        world.k8slab("down", "--all")
+
+
+def rate(url, per_second):
+    urllib.request.urlopen(f"{url}/rate?rate={per_second}", data=b"", timeout=5).close()
+
+
+def replicas(world):
+    return int(world.kubectl("get", "deployment", "web", "-o", "jsonpath={.spec.replicas}"))
