@@ -15,7 +15,7 @@ from k8slab.settings import LabError
 
 RANGES = range(64, 128)  # what A may be; below 64 others live (127.0.0.53 is systemd's resolver)
 GUARD_PORT = 10250  # the kubelet's, on the range's first address
-LOCAL_NODES = 200  # 127.A.201-239 are spare, 127.A.240-255 are the Services'
+LOCAL_NODES = 200  # 127.A.232-239 are load balancers', 127.A.240-255 the Services'
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class AddressPlan:
 
     services: str
     pod_cidr: Callable[[int], str]  # the number of a node, from 1 -> its spec.podCIDR
+    balancers: str = ""  # the range of load balancers; empty: there are none
     number: int = 0  # the A of 127.A.0.0/16; 0: nothing of this machine is used
     guard: socket.socket | None = field(default=None, compare=False)
 
@@ -55,7 +56,7 @@ def local(nodes: int, preferred: int, taken: Collection[int]) -> AddressPlan:
     others = [number for number in RANGES if number not in taken and number != preferred]
     for number in [preferred, *others] if preferred in RANGES else others:
         if guard := _hold(number):
-            return AddressPlan(f"127.{number}.240.0/20", _cidr(number), number, guard)
+            return AddressPlan(f"127.{number}.240.0/20", _cidr(number), f"127.{number}.232.0/21", number, guard)
     raise LabError(
         f"All {len(RANGES)} address ranges for labs on this machine are in use. "
         "Take a lab down (`k8slab down --all`), or use `--runtime simulated`."

@@ -17,7 +17,7 @@ import shutil
 import signal
 import sqlite3
 import sys
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from dataclasses import fields, replace
 from functools import partial
 from typing import Any
@@ -27,7 +27,7 @@ from k8slab.api import metrics
 from k8slab.api.errors import Conflict, NotFound
 from k8slab.api.kinds import KINDS
 from k8slab.apiserver import app, private, reset
-from k8slab.apiserver.bootstrap import bootstrap
+from k8slab.apiserver.bootstrap import announce_dns, bootstrap
 from k8slab.apiserver.serve import HttpServer, listen
 from k8slab.apiserver.verbs import Verbs
 from k8slab.client.events import Recorder
@@ -42,6 +42,7 @@ from k8slab.controllers.ephemeral import EphemeralVolumeController
 from k8slab.controllers.garbage import GarbageCollector
 from k8slab.controllers.job import JobController
 from k8slab.controllers.job_release import JobPodReleaser
+from k8slab.controllers.loadbalancer import LoadBalancerController
 from k8slab.controllers.namespace import NamespaceController
 from k8slab.controllers.nodelifecycle import NodeLifecycleController, TaintEvictionController
 from k8slab.controllers.persistentvolume import PersistentVolumeController
@@ -60,7 +61,11 @@ from k8slab.kubelet.disks import remove_volume
 from k8slab.kubelet.kubelets import Kubelets
 from k8slab.kubelet.meter import Meter
 from k8slab.kubelet.node import NodeConfig
-from k8slab.kubeproxy.proxy import Proxy
+from k8slab.kubelet.resolver import Naming
+from k8slab.kubeproxy import dns
+from k8slab.kubeproxy.balance import Caller
+from k8slab.kubeproxy.names import Names
+from k8slab.kubeproxy.proxy import Proxy, on_this_machine
 from k8slab.runtime.base import FENCES, Runtime
 from k8slab.scheduler.loop import Scheduler
 from k8slab.settings import LabError, Settings, StateFolder, write_private
@@ -205,18 +210,45 @@ class LabServer:
             GarbageCollector(self.client, self.clock, kinds),
             NamespaceController(self.client, self.clock, names),
             LocalProvisioner(self.client, self.clock, partial(remove_volume, self.disks)),
+            *([LoadBalancerController(self.client, self.clock, pool)] if (pool := self.plan.balancers) else []),
             HorizontalPodAutoscalerController(self.client, self.clock, self.meter.pods),
             RootCAController(self.client, self.clock, self.credentials.ca.decode()),
         ):
             self._run(controller.name, controller.run())
-        self._run("scheduler", Scheduler(self.client, self.clock, self._recorder("default-scheduler")).run())
-        self._run("kubeproxy", Proxy(self.client, self.clock, self._recorder("kube-proxy")).run())
+        self.scheduler = Scheduler(self.client, self.clock, self._recorder("default-scheduler"))
+        self._run("scheduler", self.scheduler.run())
+        naming = await self._start_names()
+        self.proxy = Proxy(
+            self.client, self.clock, self._recorder("kube-proxy"),
+            opens=lambda address: on_this_machine(address) and address != naming.dns, identify=self._who_calls,
+        )  # fmt: skip
+        self._run("kubeproxy", self.proxy.run())
         self.kubelets = Kubelets(
             self.client, self.runtime, self.clock, partial(self._recorder, "kubelet"),
-            self.folder.runtime / "volumes", self.disks,
+            self.folder.runtime / "volumes", self.disks, naming,
         )  # fmt: skip
+        self.names.subscribe(self.kubelets.names_changed)
         self._undo.push_async_callback(self.kubelets.stop)
         await self.kubelets.start(self._nodes(), self._kept().get("off", ()))
+
+    async def _start_names(self) -> Naming:
+        """How pods find names: by a DNS server where port 53 may be opened, else by files where they have their own."""
+        self.names = Names(self.client, self.plan.subnet or "127.0.0.0/8")
+        wanted = bool(self.plan.number) and announce_dns(self.verbs, there=True)
+        server = await dns.started(self.names, self.verbs.allocator.dns) if wanted else None
+        if server:
+            self._undo.push_async_callback(server.stop)
+        announce_dns(self.verbs, there=server is not None)
+        fenced = "mount" in self.runtime.abilities.fences
+        self.naming = ("dns" if server else "hosts") if fenced else ""
+        hosts = self.names.hosts if self.naming == "hosts" else None
+        return Naming(server.address if server else "", hosts, dns.resolver_of_machine())
+
+    async def _who_calls(self, client: tuple[str, int], peer: tuple[str, int]) -> Caller | None:
+        """The pod at the other end of a Service's connection."""
+        uid = await self.runtime.pod_at(client, peer)
+        address = self.runtime.pods().get(uid, "") if uid else ""
+        return Caller(address, self.kubelets.node_of(uid)) if uid and address else None
 
     def _recorder(self, component: str, host: str = "") -> Recorder:
         return Recorder(self.client, self.clock, component, host)
@@ -256,11 +288,12 @@ class LabServer:
             "missing": dict(real.missing),
             "crash": True,
             "power": True,
+            "names": self.naming,  # "dns", "hosts", or empty: names are not found in pods
         }
 
     async def reset(self) -> None:
-        for node in self._nodes():
-            await self.kubelets.power_on(node.name)
+        await self.kubelets.faults.mend()
+        self.proxy.mend()
         self._keep({**self._kept(), "off": []})
         reset.empty(self.verbs)
         clock = Clock()
@@ -282,11 +315,24 @@ class LabServer:
         await self.runtime.signal(running[0].id, signal.SIGKILL)
 
     async def power(self, node: str, on: bool) -> None:
-        try:
+        with _node(node):
             await (self.kubelets.power_on if on else self.kubelets.power_off)(node)
-        except KeyError:
-            raise NotFound.of("", "nodes", node) from None
         self._keep({**self._kept(), "off": self.kubelets.off})
+
+    def fault(self, what: str, node: str, on: bool) -> None:
+        faults = self.kubelets.faults
+        with _node(node):
+            {"freeze": faults.freeze, "partition": faults.partition, "disk": faults.fill_disk}[what](node, on)
+
+    def slow(self, namespace: str, service: str, seconds: float) -> None:
+        self.client.get("Service", service, namespace)
+        self.proxy.slow(namespace, service, seconds)
+
+    def explain(self, namespace: str, pod: str) -> dict[str, Any]:
+        if (why := self.scheduler.explain(namespace, pod)) is None:
+            self.client.get("Pod", pod, namespace)
+            raise NotFound(f"no decision about pod {namespace}/{pod} is remembered: only the latest are")
+        return why
 
     # ---- what outlives the server ---------------------------------------------------------------------------------
 
@@ -327,6 +373,15 @@ def _resolved(runtime: str) -> str:
     if real == "local" and sys.platform != "linux":
         raise LabError("Local containers need Linux. Use `--runtime simulated`, or start the lab inside WSL2.")
     return real
+
+
+@contextlib.contextmanager
+def _node(name: str) -> Iterator[None]:
+    """A node that is not this lab's is not found."""
+    try:
+        yield
+    except KeyError:
+        raise NotFound.of("", "nodes", name) from None
 
 
 def _noticed(task: asyncio.Task[None]) -> None:

@@ -27,9 +27,14 @@ class Allocator:
         """The address of the Service `kubernetes`."""
         return str(self.network[1])
 
+    @property
+    def dns(self) -> str:
+        """The address of the cluster's DNS server, in every cluster the tenth."""
+        return str(self.network[10])
+
     def address(self, services: Iterable[Obj]) -> str:
         """A free cluster IP. Raises RuntimeError when the range is used up."""
-        taken = {ip for service in services for ip in service["spec"].get("clusterIPs") or []} | {self.first}
+        taken = {ip for service in services for ip in service["spec"].get("clusterIPs") or []} | {self.first, self.dns}
         last = self.network.num_addresses - 2
         for offset in self._from(self._random.randint(2, last), 2, last):
             if (found := str(self.network[offset])) not in taken:

@@ -6,9 +6,9 @@ address is brought up to date. Sources: pkg/controlplane, pkg/registry/schedulin
 
 from __future__ import annotations
 
-from k8slab.api.errors import AlreadyExists
+from k8slab.api.errors import AlreadyExists, Invalid
 from k8slab.api.kinds import KINDS
-from k8slab.api.objects import Obj
+from k8slab.api.objects import Key, Obj, key_of
 from k8slab.api.volumes import LOCAL
 from k8slab.apiserver.verbs import Verbs
 
@@ -24,6 +24,7 @@ PRIORITY_CLASSES = {
     ),
 }
 STORAGE_CLASS = "standard"  # as minikube and kind call theirs
+DNS = Key("kube-system", "kube-dns")
 LABELS = {"component": "apiserver", "provider": "kubernetes"}
 
 
@@ -39,6 +40,21 @@ def bootstrap(verbs: Verbs, host: str, port: int) -> None:
             _correct(verbs, obj)
 
 
+def announce_dns(verbs: Verbs, *, there: bool) -> bool:
+    """The Service `kube-dns`, if there is a DNS server behind it; whether its address could be had."""
+    service = verbs.store.get(KINDS["Service"].resource, DNS)
+    if not there:
+        if service:
+            verbs.store.delete(KINDS["Service"].resource, DNS)
+        return False
+    if service is None:
+        try:
+            _create(verbs, _dns_service(verbs))
+        except Invalid:  # in a lab from before, another Service may have that address
+            return False
+    return True
+
+
 def is_bootstrap(obj: Obj) -> bool:
     """Whether a reset leaves this object: a namespace or an object of the API server's own."""
     if obj["kind"] == "Namespace":
@@ -47,7 +63,7 @@ def is_bootstrap(obj: Obj) -> bool:
         return str(obj["metadata"]["name"]) in PRIORITY_CLASSES
     if obj["kind"] == "StorageClass":
         return str(obj["metadata"]["name"]) == STORAGE_CLASS
-    return obj["metadata"]["name"] == "kubernetes" and bool(obj["metadata"].get("namespace") == "default")
+    return key_of(obj) in (Key("default", "kubernetes"), DNS)
 
 
 def _create(verbs: Verbs, obj: Obj) -> bool:
@@ -93,6 +109,19 @@ def _service(verbs: Verbs) -> Obj:
     ports = [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": 6443}]
     spec = {"clusterIP": address, "clusterIPs": [address], "ports": ports, "type": "ClusterIP"}
     return {"apiVersion": "v1", "kind": "Service", "metadata": _meta(**LABELS), "spec": spec}
+
+
+def _dns_service(verbs: Verbs) -> Obj:
+    """As clusters call it, though it is CoreDNS nowadays; no pods stand behind it, but the lab's server."""
+    labels = {"k8s-app": "kube-dns", "kubernetes.io/cluster-service": "true", "kubernetes.io/name": "CoreDNS"}
+    meta = {"name": DNS.name, "namespace": DNS.namespace, "labels": labels}
+    ports = [
+        {"name": name, "port": 53, "protocol": protocol, "targetPort": 53}
+        for name, protocol in (("dns", "UDP"), ("dns-tcp", "TCP"))
+    ]
+    address = verbs.allocator.dns
+    spec = {"clusterIP": address, "clusterIPs": [address], "ports": ports, "type": "ClusterIP"}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": spec}
 
 
 def _endpoints(host: str, port: int) -> Obj:

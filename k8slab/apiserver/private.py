@@ -1,4 +1,4 @@
-"""What only a lab can do, beside the Kubernetes API under `/k8slab`: be reset, be told to crash a pod, be shut down.
+"""What only a lab can do, beside the Kubernetes API under `/k8slab`: be reset, broken on purpose, asked why, shut down.
 
 The routes are handed the `Hooks` by `server.py`, which alone knows all the parts they reach. They stand behind the same
 token as everything else; `app.py` mounts them.
@@ -6,6 +6,7 @@ token as everything else; `app.py` mounts them.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 import msgspec
@@ -16,6 +17,8 @@ from starlette.routing import Route
 from k8slab.api.errors import BadRequest
 
 LIMIT = 4096  # bytes of a request's body
+SLOWEST = 60_000  # milliseconds
+FAULTS = ("freeze", "partition", "disk")  # a late heartbeat, a cut line to the API, a full disk
 
 
 class Hooks(Protocol):
@@ -41,6 +44,18 @@ class Hooks(Protocol):
         """Pull a node's plug, or put it back. Raises NotFound."""
         ...
 
+    def fault(self, what: str, node: str, on: bool) -> None:
+        """One of FAULTS of a node, on or off. Raises NotFound."""
+        ...
+
+    def slow(self, namespace: str, service: str, seconds: float) -> None:
+        """Delay what a Service answers by so many real seconds; 0 ends it. Raises NotFound."""
+        ...
+
+    def explain(self, namespace: str, pod: str) -> dict[str, Any]:
+        """Why the scheduler decided as it did about a pod. Raises NotFound for a decision it does not remember."""
+        ...
+
 
 def routes(hooks: Hooks) -> list[Route]:
     """The routes, to be mounted at the root."""
@@ -63,15 +78,41 @@ def routes(hooks: Hooks) -> list[Route]:
         return _answer({})
 
     async def power(request: Request) -> Response:
-        body = await _body(request)
-        if not isinstance(body.get("on"), bool):
-            raise BadRequest("on: true or false is needed")
-        await hooks.power(_word(body, "node"), body["on"])
+        await hooks.power(*await _switch(request))
         return _answer({})
 
-    posts = {"reset": reset, "shutdown": shutdown, "crash": crash, "power": power}
+    async def explain(request: Request) -> Response:
+        query = request.query_params
+        return _answer(hooks.explain(_word(query, "namespace"), _word(query, "pod")))
+
+    posts = {"reset": reset, "shutdown": shutdown, "crash": crash, "power": power, **_faults(hooks)}
     asked = [Route(f"/k8slab/{name}", endpoint, methods=["POST"]) for name, endpoint in posts.items()]
-    return [Route("/k8slab/status", status, methods=["GET"]), *asked]
+    gets = {"status": status, "explain": explain}
+    return [*(Route(f"/k8slab/{name}", endpoint, methods=["GET"]) for name, endpoint in gets.items()), *asked]
+
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def _faults(hooks: Hooks) -> dict[str, Endpoint]:
+    """The faults that are switched on and off, and slowness, which has a measure."""
+
+    def switch(what: str) -> Endpoint:
+        async def endpoint(request: Request) -> Response:
+            hooks.fault(what, *await _switch(request))
+            return _answer({})
+
+        return endpoint
+
+    async def slow(request: Request) -> Response:
+        body = await _body(request)
+        ms = body.get("ms")
+        if isinstance(ms, bool) or not isinstance(ms, int | float) or not 0 <= ms <= SLOWEST:
+            raise BadRequest(f"ms: milliseconds between 0 and {SLOWEST} are needed")
+        hooks.slow(_word(body, "namespace"), _word(body, "service"), ms / 1000)
+        return _answer({})
+
+    return {"slow": slow, **{what: switch(what) for what in FAULTS}}
 
 
 def _answer(body: dict[str, Any]) -> Response:
@@ -90,7 +131,15 @@ async def _body(request: Request) -> dict[str, Any]:
         raise BadRequest(f"a JSON object is needed: {error}") from error
 
 
-def _word(body: dict[str, Any], field: str) -> str:
+async def _switch(request: Request) -> tuple[str, bool]:
+    """The node that is meant, and on or off."""
+    body = await _body(request)
+    if not isinstance(body.get("on"), bool):
+        raise BadRequest("on: true or false is needed")
+    return _word(body, "node"), body["on"]
+
+
+def _word(body: Mapping[str, Any], field: str) -> str:
     value = body.get(field)
     if not isinstance(value, str) or not value:
         raise BadRequest(f"{field}: a name is needed")

@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable
 
 from k8slab.api.causes import forbidden, invalid
 from k8slab.api.errors import Cause
-from k8slab.api.objects import Obj
+from k8slab.api.objects import Obj, labels_of
 from k8slab.api.quantities import parse
 from k8slab.apiserver.allocator import Allocator, node_ports
 from k8slab.apiserver.strategy_base import Strategy
+from k8slab.apiserver.strategy_pods import first_conditions, merge_label_keys
 from k8slab.apiserver.strategy_workloads import (
     DaemonSetStrategy,
     JobStrategy,
@@ -31,7 +32,8 @@ class PodStrategy(Strategy):
 
     def create(self, obj: Obj) -> list[Cause]:
         spec = obj["spec"]
-        obj["status"] = {"phase": "Pending", "qosClass": qos_class(spec)}
+        obj["status"] = {"phase": "Pending", "qosClass": qos_class(spec), **first_conditions(spec)}
+        merge_label_keys(spec, labels_of(obj))
         self._tolerate(spec)
         if spec.get("ephemeralContainers"):
             return [forbidden("spec.ephemeralContainers", "cannot be set on create")]

@@ -256,7 +256,10 @@ class Verbs:
                 raise Conflict.of(
                     "", "pods/binding", name, f"pod {name} is being deleted, cannot be assigned to a host"
                 )
+            if pod["spec"].get("schedulingGates"):
+                raise Conflict.of("", "pods/binding", name, f"pod {name} has non-empty .spec.schedulingGates")
             pod["spec"]["nodeName"] = target
+            pod["status"].pop("nominatedNodeName", None)  # it has what it was promised (KEP-5278)
             return pod
 
         pod = bound(copy(self.get(pods, name, namespace)))

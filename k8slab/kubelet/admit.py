@@ -6,23 +6,25 @@ words are those of pkg/kubelet/lifecycle/predicate.go, pkg/kubelet/sysctl and pk
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from k8slab.api.objects import Obj, labels_of
 from k8slab.api.quantities import milli, value
 from k8slab.api.quota import pod_resources
 from k8slab.api.selectors import from_node_expression
+from k8slab.kubelet.eviction import CRITICAL
 from k8slab.kubelet.notes import Refusal
 
 RESOURCES = ("cpu", "memory", "ephemeral-storage")
 AFFINITY = "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"
-PRESSED = "The node had condition: [MemoryPressure]. "
 
 
-def refusal(pod: Obj, node: Obj, others: Iterable[Obj], capacity: Mapping[str, str], pressed: bool) -> Refusal | None:
-    """Why this node does not take the pod beside the `others` it has, or None. `pressed`: it is short of memory."""
-    if pressed and (pod.get("status") or {}).get("qosClass") == "BestEffort":
-        return _refused("Evicted", PRESSED)
+def refusal(
+    pod: Obj, node: Obj, others: Iterable[Obj], capacity: Mapping[str, str], pressed: Collection[str]
+) -> Refusal | None:
+    """Why this node does not take the pod beside the `others` it has, or None. `pressed`: conditions it has."""
+    if pressed and _is_kept_away(pod, pressed):
+        return _refused("Evicted", f"The node had condition: [{' '.join(sorted(pressed))}]. ")
     for sysctl in (pod["spec"].get("securityContext") or {}).get("sysctls") or []:
         return _refused("SysctlForbidden", f'forbidden sysctl: "{sysctl["name"]}" not allowlisted')
     if not matches(pod["spec"], node):
@@ -37,6 +39,15 @@ def refusal(pod: Obj, node: Obj, others: Iterable[Obj], capacity: Mapping[str, s
         if wanted and used + wanted > has:
             return _short(resource, wanted, used, has)
     return None
+
+
+def _is_kept_away(pod: Obj, pressed: Collection[str]) -> bool:
+    """A full disk keeps all away that are not critical, scarce memory those that promise nothing about it."""
+    if int(pod["spec"].get("priority") or 0) >= CRITICAL:
+        return False
+    return any(condition != "MemoryPressure" for condition in pressed) or (
+        (pod.get("status") or {}).get("qosClass") == "BestEffort"
+    )
 
 
 def _refused(reason: str, message: str) -> Refusal:

@@ -32,12 +32,14 @@ from k8slab.kubelet.node import (
     node_status,
 )
 from k8slab.kubelet.notes import Refusal
+from k8slab.kubelet.resolver import NO_NAMES, Naming
 from k8slab.kubelet.workers import PodWorkers
 from k8slab.runtime.base import Runtime
 
 log = logging.getLogger(__name__)
 
 SIGKILL = 9
+MOST_IMAGES = 50  # that a node lists (nodeStatusMaxImages)
 NODE_EVENTS = (
     ("NodeHasSufficientMemory", "Node {name} status is now: NodeHasSufficientMemory"),
     ("NodeHasNoDiskPressure", "Node {name} status is now: NodeHasNoDiskPressure"),
@@ -61,12 +63,14 @@ class Kubelet:
         folder: Path | None = None,
         disks: Path | None = None,
         images: Iterable[str] = (),
+        naming: Naming = NO_NAMES,
     ) -> None:
         self.config, self.on = config, False
         self._client, self._runtime, self._clock, self._recorder = client, runtime, clock, recorder
-        place = Place(config.name, config.address, config.capacity)
+        place = Place(config.name, config.address, config.capacity, naming)
         launcher = Launcher(client, runtime, clock, recorder, place, images)
         self._pods = PodWorkers(client, runtime, clock, launcher, config.cidr, folder, Disks(disks, config.name))
+        self._launcher = launcher
         self._boot = str(uuid.uuid4())
         self._lease: Obj | None = None
         self._reported = 0.0
@@ -115,7 +119,7 @@ class Kubelet:
         A node that is on only sees to it that the API knows it: somebody may have deleted the Node.
         """
         if self.on:
-            self._tend(self._register(), report=True)
+            self.report()
             return
         bound = {pod["metadata"]["uid"] for pod in self._client.informer("Pod").by("node", self.config.name)}
         left, self._left = self._left, set()
@@ -125,6 +129,16 @@ class Kubelet:
         self.start()
         said = f"Node {self.config.name} has been rebooted, boot id: {self._boot}"
         self._event("Warning", "Rebooted", said)
+
+    def report(self) -> None:
+        """Say now how the node is; register it if the API does not know it."""
+        if self.on:
+            self._tend(self._register(), report=True)
+
+    def look_around(self) -> None:
+        """Look at every pod again, and tell what has not been told."""
+        for uid in self._pods.uids:
+            self._pods.wake(uid)
 
     def pod_changed(self, before: Obj | None, after: Obj | None) -> None:
         """A pod that is (or was) bound here came, changed or went."""
@@ -147,12 +161,16 @@ class Kubelet:
 
     def _relieve(self, condition: str) -> None:
         if self.on and condition in self._pressed and self._clock.since(self._pressed[condition]) >= TRANSITION - 0.5:
-            del self._pressed[condition]
+            self.relieve(condition)
+
+    def relieve(self, condition: str) -> None:
+        """It is not short of it any more."""
+        if self._pressed.pop(condition, None) is not None:
             self._pressure_changed(ENOUGH_EVENTS[condition])
 
     def _pressure_changed(self, reason: str) -> None:
         self._event("Normal", reason, f"Node {self.config.name} status is now: {reason}")
-        self._pods.pressed = "MemoryPressure" in self._pressed
+        self._pods.pressed = frozenset(self._pressed)
         if node := self._client.informer("Node").get(self.config.name):
             self._tend(node, report=True)
 
@@ -181,8 +199,12 @@ class Kubelet:
         node = self._client.informer("Node").get(self.config.name)
         if node is None:  # deleted: like a real kubelet, this one does not come back before it is started again
             return
-        due = self._clock.since(self._reported) >= REPORT
+        due = self._clock.since(self._reported) >= REPORT or self._has_new_images(node)
         self._tend(node, report=due or not condition_is(node, "Ready"))
+
+    def _has_new_images(self, node: Obj) -> bool:
+        told = (node.get("status") or {}).get("images") or ()
+        return len(told) < min(len(self._launcher.images), MOST_IMAGES)
 
     def _tend(self, node: Obj, *, report: bool) -> None:
         try:
@@ -201,7 +223,8 @@ class Kubelet:
     def _report(self, node: Obj) -> None:
         runtime = f"{self._runtime.name}://{self._runtime.version}"
         now = self._clock.timestamp()
-        status = node_status(self.config, node, runtime, self._boot, now, self._pressed)
+        images = sorted(self._launcher.images)[:MOST_IMAGES]
+        status = node_status(self.config, node, runtime, self._boot, now, self._pressed, images)
         meta = {key: value for key, value in node["metadata"].items() if key != "resourceVersion"}
         self._client.update({**node, "metadata": meta, "status": status}, "status")
         self._reported = self._clock.time()

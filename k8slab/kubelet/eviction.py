@@ -36,9 +36,10 @@ class Used:
         return sum(self.written.values()) + sum(self.volumes.values())
 
 
-def victim(resource: str, pods: Iterable[Used]) -> Used | None:
-    """The pod that goes first: one above its request, then of low priority, then most above its request."""
-    can_go = [used for used in pods if _priority(used.pod) < CRITICAL and _of(resource, used) > 0]
+def victim(resource: str, pods: Iterable[Used], *, idle: bool = False) -> Used | None:
+    """The pod that goes first: one above its request, then of low priority, then most above its request. `idle`: also
+    one that uses nothing."""
+    can_go = [used for used in pods if _priority(used.pod) < CRITICAL and (idle or _of(resource, used) > 0)]
     return max(can_go, key=lambda used: _rank(resource, used), default=None)
 
 

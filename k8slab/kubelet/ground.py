@@ -36,8 +36,9 @@ class Ground:
         try:
             self._mount(record)
             if not record.sandbox:
+                place = self._launcher.place
                 record.address = await self._runtime.run_pod(
-                    pod_config(record.pod, self._launcher.place.name, self._cidr)
+                    pod_config(record.pod, place.name, self._cidr, **place.naming.files(record.pod))
                 )
                 record.sandbox = True
                 self._warn(record.pod)
@@ -89,7 +90,7 @@ class Ground:
         self._launcher.record.event(record.pod, "Warning", reason, message)
 
 
-def pod_config(pod: Obj, node: str, cidr: str) -> PodConfig:
-    """What the runtime needs to know of a pod on this node, which has addresses of this range."""
+def pod_config(pod: Obj, node: str, cidr: str, **files: str) -> PodConfig:
+    """What the runtime needs to know of a pod on this node, which has addresses of this range; `files` are Naming's."""
     meta = pod["metadata"]
-    return PodConfig(meta["uid"], meta["name"], meta.get("namespace", ""), node, cidr, hostname(pod))
+    return PodConfig(meta["uid"], meta["name"], meta.get("namespace", ""), node, cidr, hostname(pod), **files)

@@ -16,11 +16,14 @@ from k8slab.api.objects import Obj
 from k8slab.client.base import Client
 from k8slab.clock import Clock
 from k8slab.kubelet.agent import Kubelet
+from k8slab.kubelet.faults import Faults
 from k8slab.kubelet.ground import pod_config
 from k8slab.kubelet.launch import Recorder
+from k8slab.kubelet.line import Line
 from k8slab.kubelet.node import NodeConfig
 from k8slab.kubelet.pressure import Pressure
 from k8slab.kubelet.projection import origins
+from k8slab.kubelet.resolver import NO_NAMES, Naming
 from k8slab.kubelet.restarts import runs_on
 from k8slab.kubelet.restoring import told
 from k8slab.kubelet.streams import Streams
@@ -29,6 +32,7 @@ from k8slab.runtime.base import Runtime
 
 log = logging.getLogger(__name__)
 
+SETTLED = 0.1  # real seconds names are waited for that change together
 GOLDEN = 0.6180339887498949  # multiples of it, taken mod 1, fall evenly however many there are
 
 
@@ -43,14 +47,19 @@ class Kubelets:
         recorder_for: Callable[[str], Recorder],
         folder: Path | None = None,
         disks: Path | None = None,
+        naming: Naming = NO_NAMES,
     ) -> None:
+        self._naming, self._renaming = naming, False
         self._client, self._runtime, self._clock, self._recorder_for = client, runtime, clock, recorder_for
         self._folder, self._disks = (folder, disks) if runtime.abilities.real else (None, None)
         self._nodes: dict[str, Kubelet] = {}
+        self._lines: dict[str, Line] = {}  # of each node, to the API server
         self._pods: dict[str, str] = {}  # pod uid -> node, for what the runtime has to say
         self._images: list[str] = []
         self._looking: asyncio.Task[None] | None = None  # at memory and disk
-        self.streams = Streams(client, runtime, clock, lambda name: name in self._nodes and self._nodes[name].on)
+        self._writing: asyncio.Task[None] | None = None  # names into files
+        self.faults = Faults(clock, self._nodes, self._lines, partial(client.informer("Pod").by, "node"))
+        self.streams = Streams(client, runtime, clock, self._answers)
 
     async def start(self, nodes: Iterable[NodeConfig], off: Collection[str] = ()) -> None:
         """Start a kubelet for each node, adopt the containers the runtime still has, remove those nobody knows.
@@ -76,6 +85,7 @@ class Kubelets:
         for kind in ("ConfigMap", "Secret"):
             self._client.informer(kind).subscribe(self._content_changed)
         pressure = Pressure(self._runtime, self._clock, partial(self._client.informer("Pod").by, "node"), self._folder)
+        self.faults.measure = pressure.disk
         self._looking = asyncio.get_running_loop().create_task(pressure.run(self._nodes.values))
 
     def _restore(self, nodes: Mapping[str, NodeConfig], off: Collection[str]) -> None:
@@ -90,15 +100,17 @@ class Kubelets:
 
     def add(self, config: NodeConfig, *, on: bool = True) -> Kubelet:
         """One node more."""
+        line = self._lines[config.name] = Line(self._client, self._recorder_for(config.name), config.name)
         kubelet = Kubelet(
-            self._client,
+            line,
             self._runtime,
             self._clock,
             config,
-            self._recorder_for(config.name),
+            line,
             folder=self._folder,
             disks=self._disks,
             images=self._images,
+            naming=self._naming,
         )
         phase = len(self._nodes) * GOLDEN % 1
         self._nodes[config.name] = kubelet
@@ -113,8 +125,10 @@ class Kubelets:
 
     async def stop(self) -> None:
         """The server ends; containers are the runtime's to keep or to end."""
-        if self._looking:
-            self._looking.cancel()
+        self.faults.close()
+        for task in (self._looking, self._writing):
+            if task:
+                task.cancel()
         await asyncio.gather(*(kubelet.stop() for kubelet in self._nodes.values()))
 
     async def power_off(self, node: str) -> None:
@@ -124,6 +138,29 @@ class Kubelets:
     async def power_on(self, node: str) -> None:
         """Switch it on again. Raises KeyError for a node there is not."""
         await self._nodes[node].power_on()
+
+    def node_of(self, uid: str) -> str:
+        """The node of a pod; empty for one that is on none."""
+        return self._pods.get(uid, "")
+
+    def names_changed(self) -> None:
+        """Where names stand in files, write them anew, once for all the changes of a moment."""
+        if self._naming.hosts and not self._renaming:
+            self._renaming = True
+            self._clock.call_later(SETTLED * self._clock.speed, self._begin_renaming)
+
+    def _begin_renaming(self) -> None:
+        self._renaming = False
+        self._writing = asyncio.get_running_loop().create_task(self._rename())
+
+    async def _rename(self) -> None:
+        for pod in list(self._client.informer("Pod").list()):
+            if pod["metadata"]["uid"] in self._pods:
+                await self._runtime.rename(pod["metadata"]["uid"], self._naming.lines(pod))
+
+    def _answers(self, node: str) -> bool:
+        """Whether the API server reaches a node."""
+        return node in self._nodes and self._nodes[node].on and not self._lines[node].cut
 
     def _pod_changed(self, before: Obj | None, after: Obj | None) -> None:
         pod = after or before or {}
@@ -135,7 +172,7 @@ class Kubelets:
             self._pods.pop(uid, None)
         elif uid not in self._pods:
             self._pods[uid] = node
-        kubelet.pod_changed(before, after)
+        self._lines[node].deliver(before, after, kubelet.pod_changed)
 
     def _container_changed(self, uid: str) -> None:
         if node := self._pods.get(uid):

@@ -21,6 +21,7 @@ from k8slab.kubelet.environment import ConfigError, Facts, container_env, expand
 from k8slab.kubelet.notes import PULL_FIRST, PULL_MOST, Note
 from k8slab.kubelet.plan import Start
 from k8slab.kubelet.record import Record
+from k8slab.kubelet.resolver import NO_NAMES, Naming
 from k8slab.kubelet.restarts import runs_on
 from k8slab.kubelet.security import wish
 from k8slab.kubelet.status import UNSTARTED
@@ -43,6 +44,7 @@ class Place:
     name: str
     address: str
     allocatable: Mapping[str, str]
+    naming: Naming = NO_NAMES
 
 
 class Launcher:
@@ -60,6 +62,11 @@ class Launcher:
         self._client, self._runtime, self._clock = client, runtime, clock
         self.record, self.place = recorder, place
         self._images = set(images)  # those this node has had; says which event is true, never whether to ask
+
+    @property
+    def images(self) -> frozenset[str]:
+        """The images this node has had."""
+        return frozenset(self._images)
 
     def facts(self, record: Record) -> Facts:
         """What the pod may be told of itself and of its namespace."""

@@ -85,7 +85,15 @@ def new_node(config: NodeConfig) -> Obj:
     return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": config.name, "labels": labels}, "spec": spec}
 
 
-def node_status(config: NodeConfig, node: Obj, runtime: str, boot: str, now: str, pressed: Collection[str] = ()) -> Obj:
+def node_status(
+    config: NodeConfig,
+    node: Obj,
+    runtime: str,
+    boot: str,
+    now: str,
+    pressed: Collection[str] = (),
+    images: Sequence[str] = (),
+) -> Obj:
     """The status of a node. `runtime` is `<name>://<version>`, `boot` this boot's id, `pressed` has condition types."""
     old = node.get("status") or {}
     types = [type_ for type_, *_ in HEALTHY]
@@ -99,6 +107,7 @@ def node_status(config: NodeConfig, node: Obj, runtime: str, boot: str, now: str
         "capacity": config.capacity,
         "conditions": [_condition(node, *_said(healthy, pressed), now) for healthy in HEALTHY]
         + [other for other in old.get("conditions") or [] if other["type"] not in types],
+        "images": [{"names": [image]} for image in images],
         "nodeInfo": node_info(config, runtime, boot),
     }
 

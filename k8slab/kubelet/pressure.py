@@ -83,7 +83,7 @@ class Pressure:
         written: dict[str, list[Used]] = {}
         for node in nodes:
             measured = [pod for pod in pods[node.config.name] if short or has_disk_limit(pod)]
-            written[node.config.name] = [await self._disk(pod) for pod in measured]
+            written[node.config.name] = [await self.disk(pod) for pod in measured]
             for used in written[node.config.name]:
                 if refusal := beyond_its_limit(used):
                     node.evict(used.pod, refusal)
@@ -107,7 +107,8 @@ class Pressure:
                 await asyncio.sleep(0)  # the API answers between two containers
         return Used(pod, memory=used)
 
-    async def _disk(self, pod: Obj) -> Used:
+    async def disk(self, pod: Obj) -> Used:
+        """What a pod has written on this machine's disk."""
         uid = pod["metadata"]["uid"]
         written: dict[str, int] = {}
         for state in self._runtime.containers(uid):

@@ -46,7 +46,7 @@ class PodWorkers:
     ) -> None:
         self._client, self._runtime, self._clock, self._launcher = client, runtime, clock, launcher
         self._folder = folder
-        self.pressed = False  # the node is short of memory
+        self.pressed: frozenset[str] = frozenset()  # what the node is short of: MemoryPressure, DiskPressure
         self._ground = Ground(runtime, clock, launcher, cidr, disks)
         self._probing = Probing(runtime, clock, launcher, self._wake)
         self._hooks = Hooks(runtime, clock, launcher)
@@ -82,7 +82,8 @@ class PodWorkers:
         """A node looks once more at a pod that it sees for the first time; it may have been bound by hand."""
         pod, node = record.pod, self._client.informer("Node").get(self._launcher.place.name)
         fresh = not is_terminating(pod) and not statuses(pod) and (pod.get("status") or {}).get("phase") == "Pending"
-        if not self._runtime.abilities.real or node is None or not fresh:
+        careful = self._runtime.abilities.real or self.pressed  # for records it would only cost time
+        if not careful or node is None or not fresh:
             return
         ended = ("Succeeded", "Failed")
         others = [other.pod for other in self._records.values() if other is not record and not other.refused]

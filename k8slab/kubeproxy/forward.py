@@ -14,10 +14,10 @@ import errno
 import logging
 import socket
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 from k8slab.clock import Clock
-from k8slab.kubeproxy.balance import Backend, Balancer
+from k8slab.kubeproxy.balance import Backend, Balancer, Caller
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +26,14 @@ ACCEPTS = 64  # connections taken before others on the event loop have their tur
 BREATHER = 1.0  # seconds without accepting, when the process has no file descriptor left
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing sends a reset
 PENDING = (errno.EINPROGRESS, errno.EALREADY)
+
+Address = tuple[str, int]
+Identify = Callable[[Address, Address], Awaitable[Caller | None]]  # of a client's socket: its own address, its peer's
+
+
+async def nobody(client: Address, peer: Address) -> Caller | None:
+    """Where who calls cannot be told."""
+    return None
 
 
 class Way:
@@ -46,10 +54,17 @@ class Way:
         except OSError:
             self.connection.reset()
             return
-        if data:
-            self._carry(memoryview(data))
-        else:
+        if not data:
             self._finish()
+        elif self.connection.holds(self):
+            self.connection.hold(self, memoryview(data))
+        else:
+            self._carry(memoryview(data))
+
+    def release(self, data: memoryview) -> None:
+        """What was held back goes on its way."""
+        self.connection.loop.add_reader(self.source.fileno(), self.readable)
+        self._carry(data)
 
     def writable(self) -> None:
         data, self.pending = self.pending, None
@@ -78,12 +93,20 @@ class Way:
 class Connection:
     """A client's socket and a pod's, joined."""
 
-    __slots__ = ("back", "client", "loop", "members", "pod", "there")
+    __slots__ = ("_asked", "_balancer", "_holding", "back", "client", "loop", "members", "pod", "there")
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, client: socket.socket, pod: socket.socket, members: set[Connection]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        client: socket.socket,
+        pod: socket.socket,
+        members: set[Connection],
+        balancer: Balancer,
     ) -> None:
         self.loop, self.client, self.pod, self.members = loop, client, pod, members
+        self._balancer = balancer
+        self._asked = True  # the client has spoken since the pod last did
+        self._holding: asyncio.TimerHandle | None = None
         self.there, self.back = Way(self, client, pod), Way(self, pod, client)
         members.add(self)
         # Numbers, because for a socket the loop's selector would write its whole description into a swallowed KeyError.
@@ -94,6 +117,19 @@ class Connection:
     def over(self) -> bool:
         """Whether both directions have ended."""
         return self.there.done and self.back.done
+
+    def holds(self, way: Way) -> bool:
+        """Whether these bytes have to wait: the beginning of an answer, where answers are to be late."""
+        if way is self.there:
+            self._asked = True
+            return False
+        waits, self._asked = self._asked and self._balancer.delay > 0, False
+        return waits
+
+    def hold(self, way: Way, data: memoryview) -> None:
+        """Let them go when it is time; until then nothing more is read from that side."""
+        self.loop.remove_reader(way.source.fileno())
+        self._holding = self.loop.call_later(self._balancer.delay, way.release, data)
 
     def reset(self) -> None:
         """Break it off, so that both sides see that it did not end well."""
@@ -116,6 +152,8 @@ class Connection:
 
     def _free(self) -> None:
         self.members.discard(self)
+        if self._holding:
+            self._holding.cancel()
         self.client.close()
         self.pod.close()
 
@@ -123,8 +161,17 @@ class Connection:
 class Door:
     """A listening socket, and the way from it to the pods. `members` collects its connections; they outlive it."""
 
-    def __init__(self, sock: socket.socket, balancer: Balancer, clock: Clock, members: set[Connection]) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        balancer: Balancer,
+        clock: Clock,
+        members: set[Connection],
+        identify: Identify = nobody,
+    ) -> None:
         self._sock, self._balancer, self._clock, self._members = sock, balancer, clock, members
+        self._identify = identify
+        self._asking: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
         self._waking: Callable[[], None] | None = None
         self._waiting: dict[socket.socket, socket.socket] = {}  # pods that have not answered yet -> their clients
@@ -139,6 +186,8 @@ class Door:
             self._waking()
         self._loop.remove_reader(self._sock.fileno())
         self._sock.close()
+        for task in self._asking:
+            task.cancel()
         for pod, client in self._waiting.items():
             self._loop.remove_writer(pod.fileno())
             pod.close()
@@ -160,9 +209,25 @@ class Door:
                 return
             client.setblocking(False)
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._connect(client, address[0], self._balancer.candidates(address[0], self._now()))
+            if self._balancer.is_curious:
+                task = self._loop.create_task(self._ask_who(client, address))
+                self._asking.add(task)
+                task.add_done_callback(self._asking.discard)
+            else:
+                self._serve(client, Caller(address[0]))
 
-    def _connect(self, client: socket.socket, address: str, candidates: Iterator[Backend]) -> None:
+    async def _ask_who(self, client: socket.socket, address: Address) -> None:
+        try:
+            caller = await self._identify(address, client.getsockname())
+        except BaseException:
+            _refuse(client)
+            raise
+        self._serve(client, caller or Caller(address[0]))
+
+    def _serve(self, client: socket.socket, caller: Caller) -> None:
+        self._connect(client, caller, self._balancer.candidates(caller, self._now()))
+
+    def _connect(self, client: socket.socket, caller: Caller, candidates: Iterator[Backend]) -> None:
         """Join the client with the first that answers; nothing of what it says has been read by then."""
         for backend in candidates:
             try:
@@ -175,29 +240,29 @@ class Door:
             if result in PENDING:
                 result = pod.connect_ex(backend)  # within one machine the answer is there already
             if result in (0, errno.EISCONN):
-                self._join(client, address, pod, backend)
+                self._join(client, caller, pod, backend)
                 return
             if result in PENDING:
                 self._waiting[pod] = client
-                self._loop.add_writer(pod.fileno(), self._answered, client, address, pod, backend, candidates)
+                self._loop.add_writer(pod.fileno(), self._answered, client, caller, pod, backend, candidates)
                 return
             pod.close()
         _refuse(client)
 
     def _answered(
-        self, client: socket.socket, address: str, pod: socket.socket, backend: Backend, others: Iterator[Backend]
+        self, client: socket.socket, caller: Caller, pod: socket.socket, backend: Backend, others: Iterator[Backend]
     ) -> None:
         self._loop.remove_writer(pod.fileno())
         del self._waiting[pod]
         if pod.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             pod.close()
-            self._connect(client, address, others)
+            self._connect(client, caller, others)
         else:
-            self._join(client, address, pod, backend)
+            self._join(client, caller, pod, backend)
 
-    def _join(self, client: socket.socket, address: str, pod: socket.socket, backend: Backend) -> None:
-        self._balancer.keep(address, backend, self._now())
-        Connection(self._loop, client, pod, self._members)
+    def _join(self, client: socket.socket, caller: Caller, pod: socket.socket, backend: Backend) -> None:
+        self._balancer.keep(caller, backend, self._now())
+        Connection(self._loop, client, pod, self._members, self._balancer)
 
     def _now(self) -> float:
         return self._clock.monotonic() * self._clock.speed

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable
 
 from k8slab.clock import Clock
 from k8slab.kubeproxy.balance import Balancer
-from k8slab.kubeproxy.forward import Connection, Door
+from k8slab.kubeproxy.forward import Connection, Door, Identify
 from k8slab.kubeproxy.rules import Route, Target
 
 Bind = Callable[[str, int], socket.socket]
@@ -37,9 +37,9 @@ def bind(address: str, port: int) -> socket.socket:
 class Opening:
     """The port that is really open is `port`: another than the route's where the kernel keeps that one for root."""
 
-    def __init__(self, route: Route, bind: Bind, clock: Clock, members: set[Connection]) -> None:
+    def __init__(self, route: Route, bind: Bind, clock: Clock, members: set[Connection], identify: Identify) -> None:
         self.route, self.port = route, 0
-        self._bind, self._clock, self._members = bind, clock, members
+        self._bind, self._clock, self._members, self._identify = bind, clock, members, identify
         self._balancer = Balancer()
         self._held: socket.socket | None = None
         self._door: Door | None = None
@@ -56,11 +56,12 @@ class Opening:
     def serve(self, target: Target) -> None:
         """Lead to these from now on. Raises OSError, and stays closed, if somebody else listens here meanwhile."""
         self._balancer.backends, self._balancer.sticky = target.backends, target.sticky
+        self._balancer.near = target.near
         if target.backends and self._door is None:
             held = self._held or self._bind(self.route.address, self.port)
             self._held = None
             try:
-                self._door = Door(held, self._balancer, self._clock, self._members)
+                self._door = Door(held, self._balancer, self._clock, self._members, self._identify)
             except BaseException:
                 held.close()
                 raise
@@ -68,6 +69,10 @@ class Opening:
             self._door.close()
             self._door = None
             self._held = self._bind(self.route.address, self.port)
+
+    def slow(self, seconds: float) -> None:
+        """Answers are late by so much, also on connections that there are."""
+        self._balancer.delay = seconds
 
     def close(self) -> None:
         """Let go of the port; connections go on."""

@@ -13,17 +13,17 @@ import logging
 from collections.abc import Callable
 
 from k8slab.api.errors import ApiError
-from k8slab.api.objects import Key, Obj, annotations_of, key_of
+from k8slab.api.objects import Key, Obj, key_of
 from k8slab.client.base import Client
 from k8slab.client.events import Recorder
 from k8slab.clock import Clock
-from k8slab.kubeproxy.forward import Connection
+from k8slab.kubeproxy.forward import Connection, Identify, nobody
 from k8slab.kubeproxy.openings import Bind, Opening, bind
+from k8slab.kubeproxy.real_ports import REAL_PORTS, real_ports
 from k8slab.kubeproxy.rules import Route, Target, cluster_ip, other_ports, service_of, tcp_ports, wanted
 
 log = logging.getLogger(__name__)
 
-REAL_PORTS = "k8slab.io/real-ports"  # annotation of a Service: {"80": 18080}
 RETRY = 5.0  # seconds until a port that was taken is tried again
 AGAIN = "It is tried again every few seconds."
 
@@ -34,7 +34,7 @@ def on_this_machine(address: str) -> bool:
 
 
 class Proxy:
-    """The kube-proxy of all nodes in one. `opens` says which addresses it may listen on."""
+    """The kube-proxy of all nodes in one. `opens` says which addresses it may listen on, `identify` who calls."""
 
     def __init__(
         self,
@@ -44,13 +44,16 @@ class Proxy:
         *,
         opens: Callable[[str], bool] = on_this_machine,
         bind: Bind = bind,
+        identify: Identify = nobody,
     ) -> None:
+        self._identify = identify
         self._client, self._clock, self._recorder, self._opens, self._bind = client, clock, recorder, opens, bind
         self._services = client.informer("Service")
         self._slices: dict[Key, dict[str, Obj]] = {}  # by Service, then by their own name
         self._nodes: dict[str, str] = {}  # name -> InternalIP
         self._open: dict[Key, dict[Route, Opening]] = {}
         self._told: dict[tuple[Key, str], str] = {}  # Service, reason -> what was last complained of
+        self._slow: dict[Key, float] = {}  # Service -> seconds
         self._retries: dict[Key, Callable[[], None]] = {}
         self._changed: set[Key] = set()
         self._work = asyncio.Event()
@@ -80,6 +83,19 @@ class Proxy:
         self._open.clear()
         for connection in list(self.connections):
             connection.reset()
+
+    def slow(self, namespace: str, service: str, seconds: float) -> None:
+        """What a Service answers is late by so many real seconds, from now on; 0 ends it."""
+        key = Key(namespace, service)
+        self._slow[key] = seconds
+        for opening in self._open.get(key, {}).values():
+            opening.slow(seconds)
+
+    def mend(self) -> None:
+        """No Service is slow any more."""
+        for namespace, service in [*self._slow]:
+            self.slow(namespace, service, 0.0)
+        self._slow.clear()
 
     def _follow(self) -> None:
         if self._following:
@@ -146,22 +162,23 @@ class Proxy:
     def _table(self, key: Key, service: Obj) -> dict[Route, Target]:
         if not self._opens(cluster_ip(service)):
             return {}
-        table = wanted([service], self._slices.get(key, {}).values(), self._nodes.values())
+        table = wanted([service], self._slices.get(key, {}).values(), self._nodes)
         return {route: target for route, target in table.items() if self._opens(route.address)}
 
     def _serve(self, route: Route, target: Target, openings: dict[Route, Opening], service: Obj) -> None:
         if route not in openings:
-            opening = Opening(route, self._bind, self._clock, self.connections)
+            opening = Opening(route, self._bind, self._clock, self.connections, self._identify)
             own = {port["port"] for port in tcp_ports(service)}
-            opening.open(_real_ports(service).get(str(route.port), 0), own)
+            opening.open(real_ports(service).get(str(route.port), 0), own)
             openings[route] = opening
             if opening.port != route.port:
                 self._recorder.event(service, "Normal", "PortRemapped", _remapped(service, route, opening.port))
+        openings[route].slow(self._slow.get(key_of(service), 0.0))
         openings[route].serve(target)
 
     def _report(self, key: Key, service: Obj, openings: dict[Route, Opening], problems: list[str]) -> None:
         real = {str(route.port): opening.port for route, opening in openings.items() if opening.port != route.port}
-        if not problems and real != _real_ports(service):
+        if not problems and real != real_ports(service):
             self._annotate(key, real)
         others = other_ports(service) if self._opens(cluster_ip(service)) else []
         unserved = f"Only TCP is served here: {', '.join(others)} can be seen, but not reached." if others else ""
@@ -197,15 +214,6 @@ class Proxy:
 def _internal_ip(node: Obj) -> str:
     addresses = (node.get("status") or {}).get("addresses") or ()
     return next((str(each["address"]) for each in addresses if each["type"] == "InternalIP"), "")
-
-
-def _real_ports(service: Obj) -> dict[str, int]:
-    """What the annotation says; nothing if somebody has spoilt it."""
-    try:
-        found = json.loads(annotations_of(service).get(REAL_PORTS, "{}"))
-        return {str(port): int(real) for port, real in found.items()}
-    except (ValueError, TypeError, AttributeError):
-        return {}
 
 
 def _remapped(service: Obj, route: Route, real: int) -> str:

@@ -20,6 +20,7 @@ from k8slab.api.objects import Obj
 from k8slab.api.selectors import format_selector
 from k8slab.client.http import HttpClient
 from k8slab.lab import diagram, magics, manifests, services, waiting
+from k8slab.lab.faults import Faults
 from k8slab.lab.kubectl import Kubectl, Text
 from k8slab.lab.views import Object, Pod, Pods, restarts_of
 from k8slab.settings import LabError, Settings
@@ -28,7 +29,7 @@ SECONDS = 60.0  # a wait's patience
 WAITED_FOR = ("Pod", "ReplicaSet")  # what an object may own
 
 
-class Lab:
+class Lab(Faults):
     """A cluster to learn on. `Lab()` starts the lab, or joins the one that runs; `Lab(context="…")` is any cluster.
 
     Every failure that a learner can put right is a LabError, or an ApiError in Kubernetes' own words.

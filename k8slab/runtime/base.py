@@ -34,6 +34,9 @@ class PodConfig:
     node: str
     cidr: str  # the node's address range, spec.podCIDR
     hostname: str
+    domain: str = ""  # what its full name ends in: `db.default.svc.cluster.local`
+    hosts: str = ""  # further lines of its /etc/hosts
+    resolver: str | None = None  # its /etc/resolv.conf; None: the machine's
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +222,14 @@ class Runtime(Protocol):
 
     async def written(self, id: str) -> int:
         """Bytes it has written on this machine's disk, outside of volumes: its own files and its log."""
+        ...
+
+    async def pod_at(self, client: tuple[str, int], server: tuple[str, int]) -> str | None:
+        """The pod (its uid) that holds the end at `client` of a TCP connection to `server`; None: none, or unknown."""
+        ...
+
+    async def rename(self, uid: str, hosts: str) -> None:
+        """Replace what stands in the pod's /etc/hosts below its own names (`PodConfig.hosts`), while it runs."""
         ...
 
     async def usage(self, id: str) -> Usage | None:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import k8slab
-from k8slab.runtime import isolation, logs, sandbox, usage
+from k8slab.runtime import callers, isolation, logs, sandbox, usage
 from k8slab.runtime.addresses import Addresses
 from k8slab.runtime.base import (
     Abilities,
@@ -181,6 +181,16 @@ class LocalRuntime:
             making.rename(folder / "pod.json")
             self._pods[pod.uid] = pod
         return address
+
+    async def rename(self, uid: str, hosts: str) -> None:
+        address = self._addresses.of(uid)
+        if (pod := self._pods.get(uid)) and address:
+            await asyncio.to_thread(sandbox.write_hosts, self._pod_folder(uid), pod, address, hosts)
+
+    async def pod_at(self, client: tuple[str, int], server: tuple[str, int]) -> str | None:
+        id = await asyncio.to_thread(callers.container_at, client, server)
+        record = self._records.get(id) if id else None
+        return record.state.pod_uid if record else None
 
     def restore(self, pod: PodConfig, address: str, containers: Iterable[tuple[ContainerState, bool]]) -> None:
         """Nothing to do: `open` has adopted what still runs."""

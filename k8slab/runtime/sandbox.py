@@ -50,11 +50,24 @@ def prepare_pod(folder: Path, pod: PodConfig, address: str) -> None:
     """The files every container of a pod sees. `localhost` is the pod's address: it is where its containers meet."""
     etc = folder / "etc"
     etc.mkdir(parents=True, exist_ok=True)
-    names = f"{address}\tlocalhost\n{address}\t{pod.hostname}\n"
-    (etc / "hosts").write_text(f"# Kubernetes-managed hosts file.\n{names}")
+    write_hosts(folder, pod, address, pod.hosts)
     (etc / "hostname").write_text(pod.hostname + "\n")
     resolver = Path("/etc/resolv.conf")
-    (etc / "resolv.conf").write_text(resolver.read_text() if resolver.exists() else "")
+    of_machine = resolver.read_text() if resolver.exists() else ""
+    (etc / "resolv.conf").write_text(of_machine if pod.resolver is None else pod.resolver)
+
+
+def write_hosts(folder: Path, pod: PodConfig, address: str, more: str) -> None:
+    """The pod's /etc/hosts. Written in place: containers have this very file mounted."""
+    full = f"{pod.hostname}.{pod.domain}\t" if pod.domain else ""
+    names = f"{address}\tlocalhost\n{address}\t{full}{pod.hostname}\n"
+    text = f"# Kubernetes-managed hosts file.\n{names}{more}".encode()
+    file = os.open(folder / "etc" / "hosts", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        os.pwrite(file, text, 0)
+        os.ftruncate(file, len(text))
+    finally:
+        os.close(file)
 
 
 def order(

@@ -138,6 +138,12 @@ class SimulatedRuntime:
     async def exec(self, id: str, command: Sequence[str], *, tty: bool = False, stdin: bool = False) -> Exec:
         raise RuntimeFailure("NotSupported", f"{NOT_REAL}: start a lab with `--runtime local` to run commands in them")
 
+    async def pod_at(self, client: tuple[str, int], server: tuple[str, int]) -> str | None:
+        return None
+
+    async def rename(self, uid: str, hosts: str) -> None:
+        """Records resolve no names."""
+
     async def attach(self, id: str, *, stdin: bool = False, once: bool = False) -> Exec:
         raise RuntimeFailure("NotSupported", f"{NOT_REAL}: start a lab with `--runtime local` to talk to them")
 

@@ -1,40 +1,34 @@
-"""May this pod run on that node? One function a rule, in kube-scheduler's order, with its reason in Kubernetes' words.
+"""May this pod run on that node? One rule a row, in kube-scheduler's order, with its reason in Kubernetes' words.
 
-The first rule that refuses a node ends the matter for that node. `decide.py` asks, `queue.py` learns from `WAKES` which
-changes could make a refusal go away. Sources: kubernetes/kubernetes pkg/scheduler/framework/plugins.
+A row is prepared for a pod (kube-scheduler's PreFilter) and is then a function of the node; the first that refuses a
+node ends the matter for that node. `decide.py` asks, `queue.py` learns from `WAKES` which changes could make a refusal
+go away. Rules that look at other pods are in `affinity.py` and `spread.py`, what claims mean is in `volumes.py`.
+Sources: kubernetes/kubernetes pkg/scheduler/framework/plugins.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
 
-from k8slab.api.objects import Obj
-from k8slab.scheduler.cache import NodeInfo
-from k8slab.scheduler.podinfo import PodInfo
+from k8slab.scheduler.affinity import inter_pod_affinity, opinions_on
+from k8slab.scheduler.cache import Cache
+from k8slab.scheduler.matching import pinned, selects, tolerates, untolerated
+from k8slab.scheduler.nodeinfo import NodeInfo
+from k8slab.scheduler.podinfo import PodInfo, Usage
+from k8slab.scheduler.refusals import Filter, Refusal
+from k8slab.scheduler.spread import topology_spread
+from k8slab.scheduler.terms import REQUIRED
 from k8slab.scheduler.volumes import ONE_POD
 
 UNSCHEDULABLE_TAINT = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
-
-
-class Refusal(NamedTuple):
-    """Why a node is out. `resolvable`: whether removing other pods from it could help (Unschedulable) or not at all
-    (UnschedulableAndUnresolvable)."""
-
-    plugin: str
-    reasons: tuple[str, ...]
-    resolvable: bool
-
-
-Filter = Callable[[PodInfo, NodeInfo], Refusal | None]
 
 CORDONED = Refusal("NodeUnschedulable", ("node(s) were unschedulable",), False)
 WRONG_NAME = Refusal("NodeName", ("node(s) didn't match the requested node name",), False)
 TAINTED = Refusal("TaintToleration", ("node(s) had untolerated taint(s)",), False)
 NOT_SELECTED = Refusal("NodeAffinity", ("node(s) didn't match Pod's node affinity/selector",), False)
 NOT_NAMED = Refusal("NodeAffinity", ("node(s) didn't satisfy plugin(s) [NodeAffinity]",), False)
+CONFLICT = Refusal("NodeAffinity", ("pod affinity terms conflict",), False)
 PORT_TAKEN = Refusal("NodePorts", ("node(s) didn't have free ports for the requested pod ports",), True)
-
 IN_USE = Refusal("VolumeRestrictions", (ONE_POD,), True)
 
 # Which changes make another try worth while, by the plugin that refused (their EventsToRegister).
@@ -47,22 +41,11 @@ WAKES: Mapping[str, frozenset[str]] = {
     "NodeResourcesFit": frozenset({"added", "freed", "allocatable"}),
     "VolumeBinding": frozenset({"added", "labels", "volumes"}),
     "VolumeRestrictions": frozenset({"freed", "volumes"}),
+    "PodTopologySpread": frozenset({"added", "freed", "labels", "taints", "pods"}),
+    "InterPodAffinity": frozenset({"added", "freed", "labels", "pods", "namespaces"}),
 }
 
-
-def filters_for(pod: PodInfo) -> list[Filter]:
-    """The rules that can say anything about this pod (kube-scheduler skips the others in PreFilter)."""
-    rules: list[tuple[Filter, object]] = [
-        (node_unschedulable, True),
-        (node_name, pod.spec.get("nodeName")),
-        (taint_toleration, True),
-        (node_affinity, pod.spec.get("nodeSelector") or pod.node_affinity.get(REQUIRED)),
-        (node_ports, pod.usage.ports),
-        (node_resources_fit, True),
-        (volume_restrictions, pod.storage and pod.storage.exclusive),
-        (volume_binding, pod.storage),
-    ]
-    return [rule for rule, matters in rules if matters]
+Prepare = Callable[[PodInfo, Cache], "Filter | Refusal | None"]  # None: it has nothing to say; a Refusal: of all nodes
 
 
 def node_unschedulable(pod: PodInfo, node: NodeInfo) -> Refusal | None:
@@ -77,21 +60,12 @@ def node_name(pod: PodInfo, node: NodeInfo) -> Refusal | None:
 
 def taint_toleration(pod: PodInfo, node: NodeInfo) -> Refusal | None:
     """Taints that forbid, and are not tolerated. A node that is not ready carries one too."""
-    for taint in node.taints:
-        if taint.get("effect") in ("NoSchedule", "NoExecute") and not tolerates(pod.tolerations, taint):
-            return TAINTED
-    return None
+    return TAINTED if node.taints and untolerated(pod, node) else None
 
 
 def node_affinity(pod: PodInfo, node: NodeInfo) -> Refusal | None:
-    """`nodeSelector`, and the required part of node affinity: terms are alternatives."""
-    selector: Mapping[str, str] = pod.spec.get("nodeSelector") or {}
-    if not selector.items() <= node.labels.items():
-        return NOT_SELECTED
-    terms = (pod.node_affinity.get(REQUIRED) or {}).get("nodeSelectorTerms")
-    if terms is not None and not any(matches_term(term, node) for term in terms):
-        return NOT_SELECTED
-    return None
+    """`nodeSelector`, and the required part of node affinity."""
+    return None if selects(pod, node) else NOT_SELECTED
 
 
 def node_ports(pod: PodInfo, node: NodeInfo) -> Refusal | None:
@@ -126,61 +100,68 @@ def volume_binding(pod: PodInfo, node: NodeInfo) -> Refusal | None:
     return Refusal("VolumeBinding", (why,), False) if why else None
 
 
-REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+def _has_claims(pod: PodInfo, cache: Cache) -> Filter | Refusal | None:
+    if pod.storage and pod.storage.missing:
+        return Refusal("VolumeBinding", (pod.storage.missing,), False)
+    return volume_binding if pod.storage else None
 
 
-def tolerates(tolerations: Sequence[Obj], taint: Mapping[str, str]) -> bool:
-    """Whether one of the tolerations bears with the taint (an empty key with Exists bears with all)."""
-    for toleration in tolerations:
-        if toleration.get("effect") and toleration["effect"] != taint.get("effect"):
-            continue
-        if toleration.get("key") and toleration["key"] != taint["key"]:
-            continue
-        if toleration.get("operator") == "Exists":
-            return True
-        if toleration.get("key") and toleration.get("value", "") == taint.get("value", ""):
-            return True
-    return False
+def _asks_for_nodes(pod: PodInfo, cache: Cache) -> Filter | Refusal | None:
+    if pinned(pod) == frozenset():
+        return CONFLICT
+    return node_affinity if pod.spec.get("nodeSelector") or pod.node_affinity.get(REQUIRED) else None
 
 
-def matches_term(term: Obj, node: NodeInfo) -> bool:
-    """A node selector term: all its expressions and fields hold; an empty term matches nothing."""
-    labels, fields = term.get("matchExpressions") or (), term.get("matchFields") or ()
-    if not labels and not fields:
-        return False
-    named = {"metadata.name": node.name}
-    return all(_holds(e, node.labels) for e in labels) and all(_holds(e, named) for e in fields)
+RULES: tuple[Prepare, ...] = (
+    lambda pod, cache: node_unschedulable,
+    lambda pod, cache: node_name if pod.spec.get("nodeName") else None,
+    lambda pod, cache: taint_toleration,
+    _asks_for_nodes,
+    lambda pod, cache: node_ports if pod.usage.ports else None,
+    lambda pod, cache: node_resources_fit,
+    lambda pod, cache: volume_restrictions if pod.storage and pod.storage.exclusive else None,
+    _has_claims,
+    topology_spread,
+    inter_pod_affinity,
+)
 
 
-def _holds(expression: Obj, labels: Mapping[str, str]) -> bool:
-    value, operator = labels.get(expression["key"]), expression["operator"]
-    values = expression.get("values") or []
-    if operator in ("NotIn", "DoesNotExist"):
-        return value is None or (operator == "NotIn" and value not in values)
-    if value is None:
-        return False
-    if operator in ("Gt", "Lt"):
-        return _number(value) is not None and _compare(operator, _number(value), _number(values[0]))
-    return operator == "Exists" or value in values
+def is_relational(pod: PodInfo, cache: Cache) -> bool:
+    """Whether other pods' whereabouts matter to it: then placing one more changes where the next may go."""
+    return bool(pod.terms or pod.spec.get("topologySpreadConstraints") or any(opinions_on(pod, cache)))
 
 
-def _compare(operator: str, left: int | None, right: int | None) -> bool:
-    if left is None or right is None:
-        return False
-    return left > right if operator == "Gt" else left < right
+class Filters:
+    """The rules that can say anything about one pod, prepared. `verdict` is what refuses every node at once."""
 
+    def __init__(self, pod: PodInfo, cache: Cache) -> None:
+        self._pod, self._cache = pod, cache
+        prepared = [rule(pod, cache) for rule in RULES]
+        self.verdict = next((found for found in prepared if isinstance(found, Refusal)), None)
+        self.rules = [rule for rule in prepared if rule and not isinstance(rule, Refusal)]
 
-def _number(text: str) -> int | None:
-    return int(text) if text.removeprefix("-").isdigit() else None
+    def refusal(self, node: NodeInfo) -> Refusal | None:
+        """The first word against the node: as it is, and as it will be with the more important pods nominated to it."""
+        if self._cache.nominated and (more := self._nominated(node)):
+            with self._cache.with_more(node, more):
+                if refusal := Filters(self._pod, self._cache).refusal_now(node):
+                    return refusal
+            return Filters(self._pod, self._cache).refusal_now(node)
+        return self.refusal_now(node)
 
+    def refusal_now(self, node: NodeInfo) -> Refusal | None:
+        """The first word against the node with the pods that are on it."""
+        if self.verdict:
+            return self.verdict
+        for rule in self.rules:
+            if refusal := rule(self._pod, node):
+                return refusal
+        return None
 
-def pinned(pod: PodInfo) -> frozenset[str] | None:
-    """The only nodes whose names the pod's affinity allows (as a DaemonSet's pods say), or None: any."""
-    terms = (pod.node_affinity.get(REQUIRED) or {}).get("nodeSelectorTerms") or ()
-    names: set[str] = set()
-    for term in terms:
-        fields = [f for f in term.get("matchFields") or () if f["key"] == "metadata.name" and f["operator"] == "In"]
-        if not fields:
-            return None
-        names |= set.intersection(*(set(f["values"]) for f in fields))
-    return frozenset(names) if terms else None
+    def _nominated(self, node: NodeInfo) -> dict[str, Usage]:
+        others = self._cache.nominated.get(node.name, {})
+        return {
+            uid: usage
+            for uid, usage in others.items()
+            if uid != self._pod.uid and usage.priority >= self._pod.priority and uid not in node.pods
+        }

@@ -1,7 +1,8 @@
 """A pod gets its node: take the next from the queue, read the cluster, decide, bind, and say so.
 
 Informers feed `cache.py` and `queue.py`; `decide.py` (in large clusters `batch.py`) decides; `client.bind` writes
-`spec.nodeName`, and the kubelet of that node takes it from there. Pushing other pods out (preemption) is not done.
+`spec.nodeName`, and the kubelet of that node takes it from there. Where no node will do, `preempt.py` says who might
+have to leave, and `eviction.py` sees to it.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
+from dataclasses import replace
+from typing import Any
 
 from k8slab.api.errors import ApiError, Conflict, NotFound
 from k8slab.api.objects import Key, Obj, is_terminating, key_of, labels_of, with_condition
@@ -18,8 +21,12 @@ from k8slab.clock import Clock
 from k8slab.scheduler.batch import Batch
 from k8slab.scheduler.cache import Cache
 from k8slab.scheduler.decide import Decision, decide
-from k8slab.scheduler.filters import pinned
-from k8slab.scheduler.podinfo import Group, PodInfo
+from k8slab.scheduler.eviction import Evictions
+from k8slab.scheduler.explain import explained
+from k8slab.scheduler.filters import is_relational
+from k8slab.scheduler.matching import pinned
+from k8slab.scheduler.podinfo import Group, PodInfo, priority_of
+from k8slab.scheduler.preempt import WAITS, Candidate, preempt
 from k8slab.scheduler.queue import SchedulingQueue, Waiting
 from k8slab.scheduler.scores import Peers
 from k8slab.scheduler.volumes import Storage, StorageReader
@@ -40,13 +47,17 @@ class Scheduler:
         self._client, self._clock, self._recorder, self._name = client, clock, recorder, name
         self._work = asyncio.Event()
         self.queue = SchedulingQueue(clock, self._work.set)
-        self.cache = Cache()
+        self._namespaces = client.informer("Namespace")
+        self.cache = Cache(self._labels_of_namespace)
         self._pods = client.informer("Pod")
         self._services = client.informer("Service")
         self._storage = StorageReader(client)
+        self._budgets = client.informer("PodDisruptionBudget")
+        self._evictions = Evictions(client, clock, recorder)
         self._decisions: OrderedDict[Key, Decision] = OrderedDict()
         self._batches: OrderedDict[tuple[bytes, tuple[Group, ...]], Batch] = OrderedDict()
         self._start = 0  # which node to look at first: every node has its turn
+        self._telling: Key | None = None  # the pod whose status is being written here: no news to us
         self._following = False
 
     async def run(self) -> None:
@@ -54,6 +65,7 @@ class Scheduler:
         if not self._following:
             self._following = True
             self._client.informer("Node").subscribe(self._node_changed)
+            self._namespaces.subscribe(self._namespace_changed)
             self._pods.subscribe(self._pod_changed)
             for kind in ("PersistentVolumeClaim", "PersistentVolume", "StorageClass"):
                 self._client.informer(kind).subscribe(self._volumes_changed)
@@ -65,9 +77,10 @@ class Scheduler:
         finally:
             self.queue.close()
 
-    def explain(self, namespace: str, pod: str) -> Decision | None:
-        """The last decision about a pod, if it was among the latest two hundred."""
-        return self._decisions.get(Key(namespace, pod))
+    def explain(self, namespace: str, pod: str) -> dict[str, Any] | None:
+        """The last decision about a pod (see `explain.py`), if it was among the latest two hundred."""
+        decision = self._decisions.get(Key(namespace, pod))
+        return explained(decision, [node.name for node in self.cache.nodes]) if decision else None
 
     async def _drain(self) -> None:
         placed = 0
@@ -96,11 +109,10 @@ class Scheduler:
     def _place(self, pod: Obj, entry: Waiting) -> None:
         info = PodInfo(pod, self._storage.of(pod))
         decision = self._decide(info)
-        self._keep(decision)
         if decision.node is None:
-            self.queue.park(entry, decision.refused_by)
-            self._say_failed(pod, "Unschedulable", decision.message)
+            self._refuse(info, decision, entry)
             return
+        self._keep(decision)
         if info.storage and not self._has_volumes(info.storage, decision.node):
             self.queue.park(entry, WITH_VOLUMES)
             return
@@ -116,20 +128,41 @@ class Scheduler:
 
     def _decide(self, info: PodInfo) -> Decision:
         peers = self._peers(info)
-        if len(self.cache.nodes) < LARGE or pinned(info) is not None or info.storage:
-            return decide(info, self.cache.nodes, peers)
+        few = len(self.cache.nodes) < LARGE
+        if few or info.storage or info.nominated or pinned(info) is not None or is_relational(info, self.cache):
+            decision = decide(info, self.cache, peers, 0 if few else self._start)
+            self._start += 0 if few else len(decision.scores) + len(decision.refused)
+            return decision
         kind = info.signature, peers.groups
         batch = self._batches.get(kind)
-        decision = batch.place(info) if batch else None
-        if decision is None:
+        decision_ = batch.place(info) if batch else None
+        if decision_ is None:
             batch = self._batches[kind] = Batch(info, peers, self.cache, self._start)
             self._start = (self._start + batch.looked_at) % len(self.cache.nodes)
-            decision = batch.place(info)
+            decision_ = batch.place(info)
         self._batches.move_to_end(kind)
         if len(self._batches) > BATCHES:
             self._batches.popitem(last=False)
-        assert decision is not None, "a ranking just made has an answer"
-        return decision
+        assert decision_ is not None, "a ranking just made has an answer"
+        return decision_
+
+    def _refuse(self, info: PodInfo, decision: Decision, entry: Waiting) -> None:
+        """No node would have it: perhaps room can be made. If not, it waits for the cluster to change."""
+        found: Candidate | str | None = None
+        if self.cache.nodes:
+            found = preempt(info, self.cache, decision, self._pods_on, [*self._budgets.list()])
+        if isinstance(found, Candidate):
+            victims = tuple(key_of(victim) for victim in found.victims)
+            decision = replace(decision, cleared=found.node, victims=victims)
+        else:
+            decision = replace(decision, preemption=found)
+        self._keep(decision)
+        self.queue.park(entry, decision.refused_by)
+        waits = found == WAITS
+        node = found.node if isinstance(found, Candidate) else info.nominated if waits else ""
+        self._say_failed(info.pod, "Unschedulable", decision.message, node)
+        if isinstance(found, Candidate):
+            self._evictions.make_room(info, found)
 
     def _peers(self, info: PodInfo) -> Peers:
         group = info.usage.group
@@ -149,20 +182,26 @@ class Scheduler:
         if len(self._decisions) > EXPLAINED:
             self._decisions.popitem(last=False)
 
-    def _say_failed(self, pod: Obj, reason: str, message: str) -> None:
+    def _say_failed(self, pod: Obj, reason: str, message: str, nominated: str = "") -> None:
+        """Event and condition, and on which node room is being made for it, if on any."""
         self._recorder.event(pod, "Warning", "FailedScheduling", message)
         new = {"type": "PodScheduled", "status": "False", "reason": reason, "message": message, "lastProbeTime": None}
         if generation := pod["metadata"].get("generation"):
             new["observedGeneration"] = generation
-        old = (pod.get("status") or {}).get("conditions") or []
+        status = pod.get("status") or {}
+        old = status.get("conditions") or []
         conditions = with_condition(old, new, self._clock.timestamp())
-        if conditions == old:
+        if conditions == old and nominated == status.get("nominatedNodeName", ""):
             return
         namespace, name = key_of(pod)
+        patch = {"conditions": conditions, "nominatedNodeName": nominated or None}
+        self._telling = key_of(pod)
         try:
-            self._client.patch("Pod", name, namespace, {"status": {"conditions": conditions}}, "status")
+            self._client.patch("Pod", name, namespace, {"status": patch}, "status")
         except ApiError as error:
             log.debug("condition of %s/%s not written: %s", namespace, name, error)
+        finally:
+            self._telling = None
 
     def _waits(self, pod: Obj) -> bool:
         """Whether the pod is ours to place, now."""
@@ -176,12 +215,16 @@ class Scheduler:
         pod = after or before
         assert pod is not None, "a change has a before or an after"
         node = before["spec"].get("nodeName", "") if before else ""
-        if self.cache.set_pod(pod["metadata"]["uid"], node, None if after is None or _finished(after) else after):
-            self.queue.moved(frozenset({"freed"}))
-        if after and self._waits(after):
-            self.queue.add(key_of(after), int(after["spec"].get("priority") or 0))
-        else:
+        uid = pod["metadata"]["uid"]
+        self.queue.moved(self.cache.set_pod(uid, node, None if after is None or _finished(after) else after))
+        if after is None or not self._waits(after):
+            self.cache.withdraw(uid)
             self.queue.remove(key_of(pod))
+            return
+        if _nominated(after) or (before and _nominated(before)):
+            self.cache.nominate(PodInfo(after))
+        if key_of(after) != self._telling:
+            self.queue.add(key_of(after), priority_of(after))
 
     def _node_changed(self, before: Obj | None, after: Obj | None) -> None:
         node = after or before
@@ -192,13 +235,30 @@ class Scheduler:
     def _volumes_changed(self, before: Obj | None, after: Obj | None) -> None:
         self.queue.moved(frozenset({"volumes"}))
 
+    def _namespace_changed(self, before: Obj | None, after: Obj | None) -> None:
+        if before is None or after is None or labels_of(before) != labels_of(after):
+            self.cache.forget()
+            self.queue.moved(frozenset({"namespaces"}))
+
+    def _labels_of_namespace(self, name: str) -> dict[str, str]:
+        found = self._namespaces.get(name)
+        return labels_of(found) if found else {}
+
+    def _pods_on(self, node: str) -> list[Obj]:
+        return [*self._pods.by("node", node)]
+
 
 def _finished(pod: Obj) -> bool:
     return (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+
+
+def _nominated(pod: Obj) -> str:
+    return str((pod.get("status") or {}).get("nominatedNodeName") or "")
 
 
 def _alike(before: Obj, after: Obj) -> bool:
     """Whether the change is of no interest here: most are the kubelet's, of the status alone."""
     old, new = before["metadata"], after["metadata"]
     same = all(old.get(field) == new.get(field) for field in ("labels", "ownerReferences", "deletionTimestamp"))
+    same = same and _nominated(before) == _nominated(after)
     return same and _finished(before) == _finished(after) and before["spec"] == after["spec"]

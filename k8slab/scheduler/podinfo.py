@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from k8slab.api.objects import Key, Obj, controller_of, encode, is_terminating, key_of, labels_of
 from k8slab.api.quantities import milli, value
+from k8slab.scheduler.terms import Terms, terms_of
 from k8slab.scheduler.volumes import Storage
 
 Amounts = Mapping[str, int]  # CPU in thousandths of a core, all else in whole units (bytes, pieces)
@@ -105,32 +106,42 @@ def host_ports(spec: Obj) -> tuple[Port, ...]:
     )
 
 
-def group_of(pod: Obj) -> Group:
+def group_of(pod: Obj, labels: frozenset[tuple[str, str]]) -> Group:
     """The group whose members are best kept on different nodes."""
     namespace = pod["metadata"].get("namespace", "")
     owner = controller_of(pod)
     if owner and owner["kind"] in SPREAD_OWNERS:
         return Group(namespace, owner["uid"])
-    return Group(namespace, "", frozenset(labels_of(pod).items()))
+    return Group(namespace, "", labels)
+
+
+def priority_of(pod: Obj) -> int:
+    """`spec.priority`; 0 where admission has set none."""
+    return int(pod["spec"].get("priority") or 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a pod takes up on its node, and no more: a cluster holds one for every pod (equal ones are shared)."""
+    """What a pod means to its node and to other pods, and no more: there is one a pod (equal ones are shared)."""
 
     requests: Amounts
     assumed: Amounts  # with `ASSUMED` filled in: what LeastAllocated counts
     ports: tuple[Port, ...]
     group: Group
     spreads: bool  # counts among its group: a pod on its way out does not
+    labels: frozenset[tuple[str, str]]
+    terms: Terms  # what it says of other pods
+    priority: int
 
     @classmethod
     def of(cls, pod: Obj) -> Usage:
         """Read it out of a pod."""
-        spec = pod["spec"]
+        spec, labels = pod["spec"], frozenset(labels_of(pod).items())
+        group = group_of(pod, labels)
         return cls(
-            requests(spec), requests(spec, ASSUMED), host_ports(spec), group_of(pod), spreads=not is_terminating(pod)
-        )
+            requests(spec), requests(spec, ASSUMED), host_ports(spec), group, not is_terminating(pod), labels,
+            terms_of(spec, group.namespace), priority_of(pod),
+        )  # fmt: skip
 
 
 class PodInfo:
@@ -145,6 +156,13 @@ class PodInfo:
         self.usage = Usage.of(pod)
         self.requests = self.usage.requests
         self.assumed = self.usage.assumed
+        self.priority = self.usage.priority
+        self.terms = self.usage.terms
+
+    @cached_property
+    def labels(self) -> Mapping[str, str]:
+        """Its labels."""
+        return labels_of(self.pod)
 
     @cached_property
     def tolerations(self) -> list[Obj]:
@@ -157,7 +175,28 @@ class PodInfo:
         return (self.spec.get("affinity") or {}).get("nodeAffinity") or {}
 
     @cached_property
+    def images(self) -> tuple[str, ...]:
+        """What its containers run, init containers first; one without a tag means `latest`."""
+        containers = [*(self.spec.get("initContainers") or ()), *(self.spec.get("containers") or ())]
+        return tuple(tagged(container.get("image") or "") for container in containers)
+
+    @property
+    def nominated(self) -> str:
+        """The node on which room is being made for it."""
+        return str((self.pod.get("status") or {}).get("nominatedNodeName") or "")
+
+    @property
+    def preempts(self) -> bool:
+        """Whether it may push others out."""
+        return bool(self.spec.get("preemptionPolicy") != "Never")
+
+    @cached_property
     def signature(self) -> bytes:
         """Equal for pods that every rule treats alike, whatever their names (KEP-5598 calls it so too)."""
         rules = [self.spec.get(field) for field in ("nodeSelector", "affinity", "tolerations", "preemptionPolicy")]
-        return encode([rules, self.requests, self.assumed, self.usage.ports])
+        return encode([rules, self.requests, self.assumed, self.usage.ports, self.priority, self.images])
+
+
+def tagged(image: str) -> str:
+    """An image's name with its tag."""
+    return image if image.rfind(":") > image.rfind("/") else f"{image}:latest"

@@ -41,10 +41,6 @@ class Waiting:
         """Seconds to wait before the next try: 1, 2, 4, 8, 10, 10, …"""
         return float(min(LONGEST_BACKOFF, FIRST_BACKOFF * 2 ** min(self.attempts - 1, 10)))
 
-    def may_profit(self, changes: frozenset[str]) -> bool:
-        """Whether such changes in the cluster could make the refusal go away."""
-        return not self.refused_by or any(WAKES.get(plugin, changes) & changes for plugin in self.refused_by)
-
 
 class SchedulingQueue:
     """Three places: active, backoff, parked. `wake` is called whenever there is something to take."""
@@ -57,6 +53,7 @@ class SchedulingQueue:
         self._active: list[tuple[tuple[int, int], Waiting]] = []
         self._backoff: list[tuple[float, int, Waiting]] = []
         self._parked: dict[Key, Waiting] = {}
+        self._refused: dict[str, dict[Key, Waiting]] = {}  # the parked, by the plugins that refused them
         self._flush: Callable[[], None] | None = None
 
     def __len__(self) -> int:
@@ -74,7 +71,7 @@ class SchedulingQueue:
     def remove(self, key: Key) -> None:
         """It has a node now, or is gone."""
         if entry := self._pods.pop(key, None):
-            self._parked.pop(key, None)
+            self._unpark(entry)
             entry.place = ""
 
     def pop(self) -> Waiting | None:
@@ -94,6 +91,8 @@ class SchedulingQueue:
         entry.refused_by, entry.since = refused_by, self._clock.monotonic()
         entry.place = "parked"
         self._parked[entry.key] = entry
+        for plugin in refused_by or ("",):  # without nodes, nobody in particular has refused it: anything may help
+            self._refused.setdefault(plugin, {})[entry.key] = entry
         if self._flush is None:
             self._flush = self._clock.call_later(LONGEST_PARKED, self._flush_parked)
 
@@ -104,8 +103,11 @@ class SchedulingQueue:
 
     def moved(self, changes: frozenset[str]) -> None:
         """The cluster has changed in these ways: wake whom it may help."""
-        for entry in [entry for entry in self._parked.values() if entry.may_profit(changes)]:
-            self._back_off(entry)
+        if not changes or not self._parked:
+            return
+        for plugin in [plugin for plugin in self._refused if WAKES.get(plugin, changes) & changes]:
+            for entry in [*self._refused.get(plugin, {}).values()]:
+                self._back_off(entry)
 
     def close(self) -> None:
         """Let go of the timer."""
@@ -114,17 +116,25 @@ class SchedulingQueue:
             self._flush = None
 
     def _activate(self, entry: Waiting) -> None:
-        self._parked.pop(entry.key, None)
+        self._unpark(entry)
         entry.place = "active"
         heappush(self._active, (entry.rank, entry))
         self._wake()
 
     def _back_off(self, entry: Waiting) -> None:
-        del self._parked[entry.key]
+        self._unpark(entry)
         entry.place = "backoff"
         due = entry.since + entry.backoff / self._clock.speed
         heappush(self._backoff, (due, entry.age, entry))
         self._wake()
+
+    def _unpark(self, entry: Waiting) -> None:
+        self._parked.pop(entry.key, None)
+        for plugin in entry.refused_by or ("",):
+            if waiting := self._refused.get(plugin):
+                waiting.pop(entry.key, None)
+                if not waiting:
+                    del self._refused[plugin]
 
     def _drain(self) -> Iterator[Waiting]:
         while self._active:

@@ -1,8 +1,8 @@
-"""Which of the nodes that would do is the best? Five scores, with the weights of kube-scheduler's default profile.
+"""Which of the nodes that would do is the best? Seven scores, with the weights of kube-scheduler's default profile.
 
-Each score first looks at the pod and all candidates, and answers with a function that rates one node (kube-scheduler's
-PreScore and Score; no function: the score has nothing to say). A scale then brings the ratings to 0…100. `decide.py`
-adds them up. ImageLocality is left out: every node of a lab has the same images.
+Each score first looks at the pod, the cluster and all candidates, and answers with a function that rates one node
+(kube-scheduler's PreScore and Score; no function: the score has nothing to say). A scale then brings the ratings to
+0…100. `decide.py` adds them up.
 """
 
 from __future__ import annotations
@@ -12,12 +12,16 @@ from math import log
 from typing import NamedTuple
 
 from k8slab.api.objects import Obj
-from k8slab.scheduler.cache import ZONE, NodeInfo
-from k8slab.scheduler.filters import matches_term, tolerates
+from k8slab.scheduler import affinity
+from k8slab.scheduler.cache import Cache
+from k8slab.scheduler.matching import matches_term, tolerates
+from k8slab.scheduler.nodeinfo import ZONE, NodeInfo
 from k8slab.scheduler.podinfo import Group, PodInfo
+from k8slab.scheduler.spread import HOSTNAME, IGNORED, crowding
+from k8slab.scheduler.terms import PREFERRED
 
 MAX = 100
-HOSTNAME = "kubernetes.io/hostname"
+SMALL, LARGE = 23 << 20, 1000 << 20  # bytes between which an image counts: imagelocality/image_locality.go
 HOST_SKEW, ZONE_SKEW = 3, 5  # the default constraints: podtopologyspread/plugin.go, systemDefaultConstraints
 
 
@@ -35,6 +39,13 @@ class Peers(NamedTuple):
         return found
 
 
+class World(NamedTuple):
+    """What a pod is rated against."""
+
+    cache: Cache
+    peers: Peers = Peers()
+
+
 Rate = Callable[[NodeInfo], int]
 Scale = Callable[[int], int]
 
@@ -44,11 +55,11 @@ class Score(NamedTuple):
 
     plugin: str
     weight: int
-    prepare: Callable[[PodInfo, Peers, Sequence[NodeInfo]], Rate | None]
+    prepare: Callable[[PodInfo, World, Sequence[NodeInfo]], Rate | None]
     scale: Callable[[Sequence[int]], Scale]
 
 
-def least_allocated(pod: PodInfo, peers: Peers, nodes: Sequence[NodeInfo]) -> Rate | None:
+def least_allocated(pod: PodInfo, world: World, nodes: Sequence[NodeInfo]) -> Rate | None:
     """Prefer the emptier node: the mean of what would stay free of CPU and of memory, in percent."""
     cpu, memory = pod.assumed.get("cpu", 0), pod.assumed.get("memory", 0)
 
@@ -64,7 +75,7 @@ def least_allocated(pod: PodInfo, peers: Peers, nodes: Sequence[NodeInfo]) -> Ra
     return rate
 
 
-def balanced_allocation(pod: PodInfo, peers: Peers, nodes: Sequence[NodeInfo]) -> Rate | None:
+def balanced_allocation(pod: PodInfo, world: World, nodes: Sequence[NodeInfo]) -> Rate | None:
     """Prefer the node where CPU and memory would be used up alike; silent for a pod that requests nothing."""
     cpu, memory = pod.requests.get("cpu", 0), pod.requests.get("memory", 0)
     if not cpu and not memory:
@@ -82,8 +93,16 @@ def balanced_allocation(pod: PodInfo, peers: Peers, nodes: Sequence[NodeInfo]) -
     return rate
 
 
-def topology_spread(pod: PodInfo, peers: Peers, nodes: Sequence[NodeInfo]) -> Rate | None:
-    """Prefer nodes, and zones, with fewer of the pod's peers. The more places there are, the more one peer weighs."""
+def topology_spread(pod: PodInfo, world: World, nodes: Sequence[NodeInfo]) -> Rate | None:
+    """Prefer domains with fewer pods like this one: by its own constraints, or by those every pod has by default."""
+    if pod.spec.get("topologySpreadConstraints"):
+        crowds = crowding(pod, nodes, world.cache)
+        return (lambda node: crowds.get(node.name, IGNORED)) if crowds else None
+    return _spread_by_default(world.peers, nodes)
+
+
+def _spread_by_default(peers: Peers, nodes: Sequence[NodeInfo]) -> Rate | None:
+    """Fewer of the pod's peers on the node, and in the zone. The more places there are, the more one peer weighs."""
     if not peers.groups:
         return None
     host_weight = log(len(nodes) + 2)
@@ -100,7 +119,7 @@ def topology_spread(pod: PodInfo, peers: Peers, nodes: Sequence[NodeInfo]) -> Ra
     return rate
 
 
-def tolerated_taints(pod: PodInfo, peers: Peers, nodes: Sequence[NodeInfo]) -> Rate | None:
+def tolerated_taints(pod: PodInfo, world: World, nodes: Sequence[NodeInfo]) -> Rate | None:
     """Prefer nodes without PreferNoSchedule taints the pod does not tolerate. Rates the number of such taints."""
     if not any(_discourages(taint) for node in nodes for taint in node.taints):
         return None
@@ -112,12 +131,35 @@ def _discourages(taint: Obj) -> bool:
     return taint.get("effect") == "PreferNoSchedule"
 
 
-def preferred_affinity(pod: PodInfo, peers: Peers, nodes: Sequence[NodeInfo]) -> Rate | None:
+def preferred_affinity(pod: PodInfo, world: World, nodes: Sequence[NodeInfo]) -> Rate | None:
     """Prefer the nodes the pod's affinity prefers: the weights of the terms that match, added."""
-    terms = pod.node_affinity.get("preferredDuringSchedulingIgnoredDuringExecution")
+    terms = pod.node_affinity.get(PREFERRED)
     if not terms:
         return None
     return lambda node: sum(term["weight"] for term in terms if matches_term(term["preference"], node))
+
+
+def inter_pod_affinity(pod: PodInfo, world: World, nodes: Sequence[NodeInfo]) -> Rate | None:
+    """Prefer to be where the pod, and the pods that are there, would rather have it: weights of terms, added."""
+    wishes = affinity.preferences(pod, world.cache)
+    if not wishes:
+        return None
+    return lambda node: sum(weight * places.get(node.labels.get(key, ""), 0) for weight, key, places in wishes)
+
+
+def image_locality(pod: PodInfo, world: World, nodes: Sequence[NodeInfo]) -> Rate | None:
+    """Prefer nodes that have large images of the pod already; the more nodes have an image, the more it counts."""
+    sizes = {image: [node.images[image] for node in nodes if image in node.images] for image in pod.images}
+    if sum(max(each, default=0) for each in sizes.values()) < SMALL:
+        return None
+    spread = {image: len(each) / len(nodes) for image, each in sizes.items()}
+    small, large = SMALL, LARGE * len(pod.images)
+
+    def rate(node: NodeInfo) -> int:
+        there = sum(int(node.images.get(image, 0) * spread[image]) for image in pod.images)
+        return MAX * (min(max(there, small), large) - small) // (large - small)
+
+    return rate
 
 
 def as_is(ratings: Sequence[int]) -> Scale:
@@ -138,15 +180,31 @@ def fewest_best(ratings: Sequence[int]) -> Scale:
 
 
 def least_crowded_best(ratings: Sequence[int]) -> Scale:
-    """The lowest rating becomes 100 (podtopologyspread/scoring.go, NormalizeScore)."""
+    """The lowest rating becomes 100; an ignored node gets nothing (podtopologyspread/scoring.go, NormalizeScore)."""
+    counted = [rating for rating in ratings if rating != IGNORED]
+    highest, lowest = max(counted, default=0), min(counted, default=0)
+
+    def scale(rating: int) -> int:
+        if rating == IGNORED:
+            return 0
+        return MAX * (highest + lowest - rating) // highest if highest else MAX
+
+    return scale
+
+
+def from_lowest_to_highest(ratings: Sequence[int]) -> Scale:
+    """The lowest rating, perhaps below zero, becomes 0, the highest 100 (interpodaffinity/scoring.go)."""
     highest, lowest = max(ratings, default=0), min(ratings, default=0)
-    return lambda rating: MAX * (highest + lowest - rating) // highest if highest else MAX
+    return lambda rating: int(MAX * ((rating - lowest) / (highest - lowest))) if highest > lowest else 0
 
 
 SCORES = (
     Score("TaintToleration", 3, tolerated_taints, fewest_best),
     Score("NodeAffinity", 2, preferred_affinity, share_of_highest),
-    Score("PodTopologySpread", 2, topology_spread, least_crowded_best),
     Score("NodeResourcesFit", 1, least_allocated, as_is),
+    Score("PodTopologySpread", 2, topology_spread, least_crowded_best),
+    Score("InterPodAffinity", 2, inter_pod_affinity, from_lowest_to_highest),
     Score("NodeResourcesBalancedAllocation", 1, balanced_allocation, as_is),
+    Score("ImageLocality", 1, image_locality, as_is),
 )
+WEIGHTS = {score.plugin: score.weight for score in SCORES}

@@ -18,7 +18,7 @@ from k8slab.apiserver.bootstrap import bootstrap
 from k8slab.apiserver.verbs import Verbs
 from k8slab.clock import VirtualClock
 from k8slab.store.memory import MemoryStore
-from tests.apiserver.conftest import DEPLOYMENT, POD, TOKEN, NoNodes
+from tests.apiserver.conftest import DEPLOYMENT, POD, TOKEN, FakeNodes
 
 BODIES = ("post", "put", "patch")
 PATCHES = ("merge-patch+json", "strategic-merge-patch+json", "json-patch+json", "apply-patch+yaml")
@@ -42,7 +42,7 @@ class World:
     def __init__(self) -> None:
         self.verbs = Verbs(MemoryStore(), VirtualClock(), "10.96.0.0/24")
         bootstrap(self.verbs, "127.0.0.1", 6443)
-        self.http = TestClient(app.build(self.verbs, TOKEN, NoNodes()), raise_server_exceptions=False)
+        self.http = TestClient(app.build(self.verbs, TOKEN, FakeNodes()), raise_server_exceptions=False)
         self.http.headers["Authorization"] = f"Bearer {TOKEN}"
         self.junk = 0.0  # how much of an object is bent
         self.operations: list[tuple[str, str, dict | None]] = []

@@ -13,7 +13,7 @@ from k8slab.api.kinds import KINDS
 from k8slab.apiserver import app, serve
 from k8slab.clock import Clock
 from k8slab.settings import Settings
-from tests.apiserver.conftest import NoNodes
+from tests.apiserver.conftest import FakeNodes
 
 CONFIGMAPS = "/api/v1/namespaces/default/configmaps"
 
@@ -26,7 +26,7 @@ async def server(verbs, tmp_path):
     listener = serve.listen(0)
     folder.kubeconfig.write_text(pki.kubeconfig("k8slab", listener.getsockname()[1], made))
     http = serve.HttpServer(
-        app.build(verbs, made.token, NoNodes()), listener, made.certificate, made.key, Clock()
+        app.build(verbs, made.token, FakeNodes()), listener, made.certificate, made.key, Clock()
     )  # fmt: skip
     await http.start()
     yield Server(folder.kubeconfig)

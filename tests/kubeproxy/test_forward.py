@@ -10,26 +10,26 @@ from contextlib import asynccontextmanager
 import pytest
 
 from k8slab.clock import Clock
-from k8slab.kubeproxy.balance import Backend, Balancer
-from k8slab.kubeproxy.forward import Connection, Door
+from k8slab.kubeproxy.balance import Backend, Balancer, Caller
+from k8slab.kubeproxy.forward import Connection, Door, Identify, nobody
 from k8slab.kubeproxy.openings import bind
 
 from .world import Reader, Writer, address, ask, is_open, says, serving, until
 
 
 class Entrance:
-    def __init__(self, backends: tuple[Backend, ...]) -> None:
+    def __init__(self, backends: tuple[Backend, ...], identify: Identify = nobody) -> None:
         self.balancer = Balancer(start=0)
         self.balancer.backends = backends
         self.members: set[Connection] = set()
         sock = bind(address(), 0)
         self.at: tuple[str, int] = sock.getsockname()
-        self.door = Door(sock, self.balancer, Clock(), self.members)
+        self.door = Door(sock, self.balancer, Clock(), self.members, identify)
 
 
 @asynccontextmanager
-async def entrance(*backends: Backend) -> AsyncIterator[Entrance]:
-    made = Entrance(backends)
+async def entrance(*backends: Backend, identify: Identify = nobody) -> AsyncIterator[Entrance]:
+    made = Entrance(backends, identify)
     try:
         yield made
     finally:
@@ -143,4 +143,44 @@ async def test_a_pod_that_leaves_finishes_its_conversations() -> None:
         assert await ask(*way.at) == b"new"
         writer.write(b"?")
         assert await reader.read() == b"old"
+        writer.close()
+
+
+async def test_where_it_matters_the_caller_is_told_apart() -> None:
+    """Two clients with one address: each keeps its own pod."""
+    callers = iter([Caller("pod-1", "n"), Caller("pod-2", "n")] * 3)
+
+    async def identify(client: tuple[str, int], peer: tuple[str, int]) -> Caller | None:
+        assert client[0] == "127.0.0.1"
+        return next(callers)
+
+    async with serving(says(b"a")) as a, serving(says(b"b")) as b, entrance(a, b, identify=identify) as way:
+        assert way.at[0] != "127.0.0.1"
+        way.balancer.sticky = 3600.0
+        assert [await ask(*way.at) for _ in range(6)] == [b"a", b"b"] * 3
+
+
+async def test_slow_answers_are_late_each_time_and_whole() -> None:
+    async def echo(reader: Reader, writer: Writer) -> None:
+        while data := await reader.read(100):
+            writer.write(data * 100_000)
+            await writer.drain()
+
+    async with serving(echo) as a, entrance(a) as way:
+        way.balancer.delay = 0.05
+        reader, writer = await asyncio.open_connection(*way.at)
+        clock = Clock()
+        for _ in range(2):
+            begun = clock.monotonic()
+            writer.write(b"x")
+            assert len(await reader.readexactly(100_000)) == 100_000
+            assert 0.05 <= clock.monotonic() - begun < 0.5
+        way.balancer.delay = 0.0
+        begun = clock.monotonic()
+        writer.write(b"x")
+        await reader.readexactly(100_000)
+        assert clock.monotonic() - begun < 0.05
+        way.balancer.delay = 30.0
+        writer.write(b"x")
+        await until(lambda: all(connection._holding for connection in way.members))
         writer.close()

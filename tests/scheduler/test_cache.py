@@ -14,13 +14,13 @@ def test_usage_follows_pods_coming_changing_and_going() -> None:
     one = on("n", requests={"cpu": "1"}, owner="rs")
     uid = one["metadata"]["uid"]
     n = cache.infos["n"]
-    assert not cache.set_pod(uid, "", one)
+    assert cache.set_pod(uid, "", one) == {"pods"}
     assert (n.requested, n.groups) == ({"cpu": 1000}, {Group("default", "rs"): 1})
     leaving = one | {"metadata": one["metadata"] | {"deletionTimestamp": "2026-01-01T00:00:00Z"}}
-    assert cache.set_pod(uid, "n", leaving)
+    assert cache.set_pod(uid, "n", leaving) == {"pods"}
     assert (n.requested, n.groups) == ({"cpu": 1000}, {})  # still takes its share, no longer counts among its kind
     assert not cache.set_pod(uid, "n", leaving)
-    assert cache.set_pod(uid, "n", None)
+    assert cache.set_pod(uid, "n", None) == {"freed"}
     assert (n.requested, n.pods, cache.groups["default"]) == ({"cpu": 0}, {}, {})
 
 

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
 from k8slab.api.objects import labels_of
 from k8slab.scheduler.cache import Cache
-from k8slab.scheduler.decide import decide, enough
-from k8slab.scheduler.podinfo import Group
+from k8slab.scheduler.decide import Decision, decide, enough
+from k8slab.scheduler.podinfo import Group, PodInfo
+from k8slab.scheduler.preempt import Candidate, preempt
 from k8slab.scheduler.scores import (
     Peers,
+    World,
     balanced_allocation,
     fewest_best,
     least_allocated,
@@ -34,6 +37,14 @@ def full(cache: Cache) -> Cache:
         taken = on(name, requests={"cpu": "3"})
         cache.set_pod(taken["metadata"]["uid"], "", taken)
     return cache
+
+
+def refused(pod: PodInfo, cache: Cache) -> Decision:
+    decision = decide(pod, cache)
+    assert decision.node is None
+    found = preempt(pod, cache, decision, lambda node: [], []) if cache.nodes else None
+    assert not isinstance(found, Candidate)
+    return replace(decision, preemption=found)
 
 
 @pytest.mark.parametrize(
@@ -72,13 +83,11 @@ def full(cache: Cache) -> Cache:
     ],
 )
 def test_message_of_a_refusal(cache: Cache, asks: dict, message: str) -> None:
-    decision = decide(info(**asks), cache.nodes)
-    assert decision.node is None
-    assert decision.message == message
+    assert refused(info(**asks), cache).message == message
 
 
 def test_a_decision_says_what_each_score_gave() -> None:
-    decision = decide(info(requests={"cpu": "1", "memory": "2Gi"}), three(**TAINT).nodes)
+    decision = decide(info(requests={"cpu": "1", "memory": "2Gi"}), three(**TAINT))
     assert decision.node == "node-1"
     assert decision.plugins == ("NodeResourcesFit", "NodeResourcesBalancedAllocation")
     assert decision.scores == {"node-1": (75, 100), "node-3": (75, 100)}
@@ -93,7 +102,7 @@ def place(cache: Cache, count: int, **what: object) -> list[str]:
         owner = what.get("owner")
         if owner:
             groups = (Group("default", str(owner)),)
-        decision = decide(info(**what), cache.nodes, Peers(groups, cache.zones(groups)))
+        decision = decide(info(**what), cache, Peers(groups, cache.zones(groups)))
         assert decision.node
         cache.set_pod(one["metadata"]["uid"], "", one | {"spec": one["spec"] | {"nodeName": decision.node}})
         places.append(decision.node)
@@ -119,24 +128,24 @@ def test_the_second_pod_goes_to_the_other_zone() -> None:
 def test_a_preferred_node_and_a_discouraged_one() -> None:
     wish = {"weight": 1, "preference": {"matchExpressions": [{"key": "disk", "operator": "Exists"}]}}
     preferred = {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [wish]}}
-    assert decide(info(affinity=preferred), three(labels={"disk": "ssd"}).nodes).node == "node-2"
+    assert decide(info(affinity=preferred), three(labels={"disk": "ssd"})).node == "node-2"
     shunned = cache_of(node("node-1", taints=[{"key": "k", "effect": "PreferNoSchedule"}]), node("node-2"))
-    assert decide(info(), shunned.nodes).node == "node-2"
-    assert decide(info(tolerations=[{"operator": "Exists"}]), shunned.nodes).node == "node-1"
+    assert decide(info(), shunned).node == "node-2"
+    assert decide(info(tolerations=[{"operator": "Exists"}]), shunned).node == "node-1"
 
 
 def test_ratings_as_kube_scheduler_computes_them() -> None:
     cache = three()
     nodes = cache.nodes
-    fit = least_allocated(info(requests={"cpu": "1", "memory": "2Gi"}), Peers(), nodes)
+    fit = least_allocated(info(requests={"cpu": "1", "memory": "2Gi"}), World(cache), nodes)
     assert fit
     assert fit(nodes[0]) == 75
-    balance = balanced_allocation(info(requests={"cpu": "4"}), Peers(), nodes)
+    balance = balanced_allocation(info(requests={"cpu": "4"}), World(cache), nodes)
     assert balance
     assert balance(nodes[0]) == 50
-    assert balanced_allocation(info(), Peers(), nodes) is None
+    assert balanced_allocation(info(), World(cache), nodes) is None
     place(cache, 1, owner="rs")
-    crowd = topology_spread(info(owner="rs"), Peers((Group("default", "rs"),)), nodes)
+    crowd = topology_spread(info(owner="rs"), World(cache, Peers((Group("default", "rs"),))), nodes)
     assert crowd
     assert [crowd(each) for each in nodes] == [4, 2, 2]  # 1 × ln(3 + 2) + 3 - 1, rounded
 
@@ -150,6 +159,6 @@ def test_scales() -> None:
 
 def test_a_large_cluster_is_not_searched_to_the_end() -> None:
     cache = cache_of(*(node(f"node-{i}") for i in range(1, 301)))
-    decision = decide(info(), cache.nodes, start=250)
+    decision = decide(info(), cache, start=250)
     assert len(decision.scores) == enough(300) == 100
     assert decision.node == "node-1"  # 251…300, then round to 1…50: all alike, so the first by name

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from k8slab.scheduler.decide import decide
-from k8slab.scheduler.filters import filters_for, matches_term, pinned, tolerates
+from k8slab.scheduler.filters import Filters
+from k8slab.scheduler.matching import matches_term, pinned, tolerates
 from k8slab.scheduler.podinfo import ASSUMED, requests
 
 from .world import cache_of, info, node, on
@@ -60,7 +61,7 @@ TABLE = [
 def test_filter(node_is: dict, pod_is: dict, there: list[dict], refused: tuple[str, bool] | None) -> None:
     cache = cache_of(node("n", **node_is), *(on("n", **what) for what in there))
     pod = info(**pod_is)
-    found = [refusal for rule in filters_for(pod) if (refusal := rule(pod, cache.nodes[0]))]
+    found = [refusal for rule in Filters(pod, cache).rules if (refusal := rule(pod, cache.nodes[0]))]
     assert [(r.reasons[0], r.resolvable) for r in found] == ([refused] if refused else [])
 
 
@@ -117,6 +118,6 @@ def test_a_pod_pinned_by_name_looks_at_that_node_alone() -> None:
     pod = info(affinity=affinity(by_name), requests={"cpu": "64"})
     assert pinned(pod) == {"node-2"}
     assert pinned(info(affinity=affinity(by_name, {"matchExpressions": []}))) is None
-    decision = decide(pod, cache_of(*(node(f"node-{i}") for i in (1, 2, 3))).nodes)
+    decision = decide(pod, cache_of(*(node(f"node-{i}") for i in (1, 2, 3))))
     assert list(decision.refused) == ["node-2"]
     assert "1 Insufficient cpu, 2 node(s) didn't satisfy plugin(s) [NodeAffinity]." in decision.message

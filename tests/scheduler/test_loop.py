@@ -151,11 +151,93 @@ async def test_a_service_spreads_pods_that_nobody_owns() -> None:
 
 async def test_explains_its_last_decisions() -> None:
     async with scheduling(*THREE, pod("p", requests={"cpu": "1"})) as world:
-        decision = world.scheduler.explain("default", "p")
-        assert decision
-        assert decision.node == "node-1"
-        assert set(decision.scores) == {"node-1", "node-2", "node-3"}
+        why = world.scheduler.explain("default", "p")
+        assert why
+        assert (why["node"], [each["verdict"] for each in why["nodes"]]) == ("node-1", ["fits"] * 3)
+        scores = {"NodeResourcesFit": 86, "NodeResourcesBalancedAllocation": 87}
+        assert why["nodes"][0] == {"name": "node-1", "verdict": "fits", "scores": scores, "total": 173}
         assert world.scheduler.explain("default", "unknown") is None
+
+
+async def test_a_more_important_pod_takes_the_place_of_a_lesser_one() -> None:
+    """SchedulerPreemption validates basic preemption works."""
+    half = {"requests": {"cpu": "3"}}
+    async with scheduling(node("n"), pod("low", priority=1, **half)) as world:
+        waits: list[Obj] = []
+        delete = world.client.delete
+
+        def ask_to_go(kind: str, name: str, namespace: str = "", **more: object) -> None:
+            world.client.change(kind, name, metadata={"deletionTimestamp": "2026-01-01T00:00:00Z"})
+            waits.append(world.client.find(kind, name))
+
+        world.client.delete = ask_to_go  # type: ignore[method-assign, assignment]
+        high = world.client.create(pod("high", priority=100, **half))
+        await world.clock.settle()
+        assert [victim["metadata"]["name"] for victim in waits] == ["low"]
+        target = condition(waits[0], "DisruptionTarget")
+        assert target
+        assert (target["reason"], target["message"]) == (
+            "PreemptionByScheduler",
+            "default-scheduler: preempting to accommodate a higher priority pod",
+        )
+        assert world.said("low")[-1] == ("Preempted", f"Preempted by pod {high['metadata']['uid']} on node n")
+        short = "0/1 nodes are available: 1 Insufficient cpu."
+        assert world.said("high")[0] == ("FailedScheduling", short)
+        assert world.client.find("Pod", "high")["status"]["nominatedNodeName"] == "n"
+        why = world.scheduler.explain("default", "high")
+        assert why
+        assert why["preemption"] == {"node": "n", "victims": ["default/low"], "message": ""}
+
+        world.client.change("Node", "n", metadata={"labels": {"kubernetes.io/hostname": "n", "new": "1"}})
+        world.client.create(
+            pod("late", priority=2, requests={"cpu": "1"})
+        )  # no room: it is kept for the one that waits
+        world.client.change("Pod", "high", metadata={"labels": {"touched": "yes"}})
+        await world.clock.settle()
+        said = f"{short} no new claims to deallocate, preemption: "
+        said += "not eligible due to a terminating pod on the nominated node."
+        assert world.said("high")[-1] == ("FailedScheduling", said)
+        assert world.client.find("Pod", "high")["status"]["nominatedNodeName"] == "n"
+
+        delete("Pod", "low")
+        await world.clock.advance(2)
+        assert world.client.node_of("high") == "n"
+        assert world.client.node_of("late") == "n"
+        assert world.scheduler.cache.nominated == {}
+
+
+async def test_who_may_not_preempt_waits() -> None:
+    half = {"requests": {"cpu": "3"}}
+    async with scheduling(node("n"), pod("low", **half)) as world:
+        world.client.create(pod("high", priority=100, preemptionPolicy="Never", **half))
+        await world.clock.settle()
+        assert world.said("high")[-1][1].endswith("preemption: not eligible due to preemptionPolicy=Never.")
+        assert world.client.find("Pod", "low")
+
+
+async def test_a_pod_that_comes_wakes_those_who_want_to_be_near_it() -> None:
+    near = {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"app": "db"}}}
+    affinity = {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [near]}}
+    async with scheduling(*THREE, pod("web", affinity=affinity)) as world:
+        assert world.client.node_of("web") == ""
+        world.client.create(pod("db", labels={"app": "db"}, nodeSelector={"kubernetes.io/hostname": "node-2"}))
+        await world.clock.settle()
+        assert world.client.node_of("web") == "node-2"
+
+
+async def test_apart_on_a_large_cluster() -> None:
+    apart = {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"app": "db"}}}
+    affinity = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [apart]}}
+    world = World(*(node(f"node-{i}") for i in range(300)))
+    for number in range(200):
+        world.client.create(pod(f"db-{number}", labels={"app": "db"}, affinity=affinity))
+    task = asyncio.create_task(world.scheduler.run())
+    begun = time.process_time()
+    while len(world.client.bound) < 200:
+        await asyncio.sleep(0)
+    assert time.process_time() - begun < 3
+    assert len({at for _, at in world.client.bound}) == 200
+    task.cancel()
 
 
 async def test_a_thousand_nodes_and_five_thousand_pods() -> None:
