@@ -99,6 +99,13 @@ def memory(bench: Bench) -> list[float]:
     return [sum(p.memory_full_info().pss for p in mine) / 1e6]
 
 
+def imported(bench: Bench) -> list[float]:
+    """A fresh interpreter with the import, less one without."""
+    alone, with_it = ([sys.executable, "-c", said] for said in ("pass", "import k8slab"))
+    plain = sorted(_commands(alone, bench.runs))[bench.runs // 2]
+    return [spent - plain for spent in _commands(with_it, bench.runs)]
+
+
 def container_start(bench: Bench) -> list[float]:
     """Inside this process: the runtime alone, as a kubelet calls it."""
     from k8slab.runtime.base import ContainerSpec, PodConfig
@@ -149,6 +156,8 @@ def why_not(name: str) -> str:
     return {
         "container, docker run": "needs a running Docker engine and busybox-static",
         "container, bubblewrap alone": "needs bubblewrap and user namespaces",
+        "proxy, nginx": "needs nginx",
+        "proxy, nginx, a connection each": "needs nginx",
     }.get(name, "nothing was measured")
 
 

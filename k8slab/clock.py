@@ -21,10 +21,20 @@ class Clock:
         if not speed > 0:
             raise ValueError(f"speed must be more than 0, not {speed}")
         self.speed = speed
+        self._looked = time.time(), time.monotonic()
 
     def time(self) -> float:
-        """Seconds since 1970, as the machine's clock has them."""
-        return time.time()
+        """Seconds since 1970, as the machine's clock has them, but never fewer than before.
+
+        Set back, it goes on from where it was, at its pace: who waits for ten seconds to pass since a moment must not
+        wait for an hour and ten seconds. (Go's times carry the monotonic clock along for this.)
+        """
+        last, then = self._looked
+        now, ticks = time.time(), time.monotonic()
+        if now < last:
+            now = last + ticks - then
+        self._looked = now, ticks
+        return now
 
     def monotonic(self) -> float:
         """Real seconds from an unknown start, never going backwards: for measuring."""

@@ -15,13 +15,13 @@ from typing import Any
 from k8slab.api.defaults import apply_defaults
 from k8slab.api.errors import (
     AlreadyExists,
-    ApiError,
     Cause,
     Conflict,
     Forbidden,
     Invalid,
     MethodNotAllowed,
     NotFound,
+    ServiceUnavailable,
 )
 from k8slab.api.kinds import KINDS, Kind
 from k8slab.api.managed_fields import Applied, settle
@@ -336,7 +336,7 @@ class Verbs:
         except Stale:
             raise Conflict.of(kind.group, kind.plural, name) from None
         except Full as error:
-            raise ApiError(str(error)) from error
+            raise ServiceUnavailable(str(error)) from error
 
 
 def allowed(kind: Kind, verb: str) -> None:

@@ -6,12 +6,15 @@ them. Everything is also in memory (`memory.py`, which does the work); the disk 
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from pathlib import Path
 
 from k8slab.api.objects import Key, decode
 from k8slab.store.base import Event, Full
 from k8slab.store.memory import HISTORY, MemoryStore, revision_of
+
+log = logging.getLogger(__name__)
 
 SCHEMA = """
 create table if not exists log (
@@ -29,6 +32,7 @@ class SqliteStore(MemoryStore):
         """Open or make the file, readable by its owner alone. Raises Full when the disk has no room for it."""
         super().__init__()
         self._superseded: list[tuple[int]] = []
+        self._trim_at = TRIM
         path.touch(mode=0o600)
         self._db = sqlite3.connect(path, isolation_level=None)
         self._guard("pragma journal_mode=wal")
@@ -65,7 +69,7 @@ class SqliteStore(MemoryStore):
             self._superseded.append((revision_of(event.before),))
         if event.type == "DELETED":
             self._superseded.append((event.revision,))
-        if len(self._superseded) >= TRIM:
+        if len(self._superseded) >= self._trim_at:
             self._trim()
 
     def compact(self, revision: int) -> None:
@@ -73,14 +77,24 @@ class SqliteStore(MemoryStore):
         self._trim()
 
     def _trim(self) -> None:
-        """One transaction: the marks first, so that a crash between leaves rows too many and never one too few."""
-        self._guard("begin")
+        """One transaction: the marks first, so that a crash between leaves rows too many and never one too few.
+
+        A write that is done must not fail because there is no room to tidy up: what is left is tried again later.
+        """
         newest = max((revision for (revision,) in self._superseded), default=0)
-        for name, value in (("compacted", max(self._compacted, newest)), ("revision", self._revision)):
-            self._guard("insert or replace into meta values (?, ?)", (name, value))
-        self._db.executemany("delete from log where revision = ?", self._superseded)
-        self._guard("commit")
-        self._superseded.clear()
+        marks = (("compacted", max(self._compacted, newest)), ("revision", self._revision))
+        try:
+            self._db.execute("begin")
+            self._db.executemany("insert or replace into meta values (?, ?)", marks)
+            self._db.executemany("delete from log where revision = ?", self._superseded)
+            self._db.execute("commit")
+        except sqlite3.OperationalError as error:
+            log.warning("old events stay on the disk for now: %s", error)
+            if self._db.in_transaction:
+                self._db.execute("rollback")
+        else:
+            self._superseded.clear()
+        self._trim_at = len(self._superseded) + TRIM
 
     def _guard(self, statement: str, values: tuple[object, ...] = ()) -> None:
         try:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
 import stat
 
 import pytest
 
 from k8slab.api.objects import Key
 from k8slab.store.base import Full
-from k8slab.store.sqlite import SqliteStore
+from k8slab.store.memory import HISTORY
+from k8slab.store.sqlite import TRIM, SqliteStore
 
 A = Key("default", "a")
 POD = {"metadata": {"name": "a", "namespace": "default"}}
@@ -42,4 +44,37 @@ def test_a_full_disk_changes_nothing_and_says_what_to_do(tmp_path):
     assert (store.revision, heard) == (1, [])
     store._db.execute("pragma max_page_count=100000")
     assert store.update("pods", A, POD)["metadata"]["resourceVersion"] == "2"
+    store.close()
+
+
+def test_no_room_to_tidy_up_fails_no_write_that_is_done(tmp_path):
+    """Deleting takes room, too; and a transaction left open would take every later write with it when we die."""
+    store, heard = SqliteStore(tmp_path / "store.db"), []
+    store.subscribe(heard.append)
+    store.create("pods", A, POD)
+
+    class NoRoom:
+        """A connection that can add rows, and no more."""
+
+        def __init__(self, db):
+            self.db = db
+
+        def __getattr__(self, name):
+            return getattr(self.db, name)
+
+        def executemany(self, statement, rows):
+            raise sqlite3.OperationalError("database or disk is full")
+
+    db, store._db = store._db, NoRoom(store._db)
+    for _ in range(HISTORY + 2 * TRIM):
+        store.update("pods", A, POD)
+    assert len(heard) == store.revision
+    assert not db.in_transaction
+    store._db = db
+    for _ in range(2 * TRIM):
+        store.update("pods", A, POD)
+    assert db.execute("select count(*) from log").fetchone()[0] < HISTORY + 2 * TRIM
+    crashed = SqliteStore(tmp_path / "store.db")  # as a server started after ours was killed would find it
+    assert (crashed.revision, crashed.get("pods", A)) == (store.revision, store.get("pods", A))
+    crashed.close()
     store.close()
