@@ -33,29 +33,13 @@ from k8slab.apiserver.verbs import Verbs
 from k8slab.client.events import Recorder
 from k8slab.client.local import LocalClient
 from k8slab.clock import Clock, to_timestamp
-from k8slab.controllers.cronjob import CronJobController
-from k8slab.controllers.daemonset import DaemonSetController
-from k8slab.controllers.deployment import DeploymentController
-from k8slab.controllers.disruption import DisruptionController, StaleDisruptionController
-from k8slab.controllers.endpoints import EndpointsController, EndpointSliceController
-from k8slab.controllers.ephemeral import EphemeralVolumeController
 from k8slab.controllers.garbage import GarbageCollector
-from k8slab.controllers.job import JobController
-from k8slab.controllers.job_release import JobPodReleaser
 from k8slab.controllers.loadbalancer import LoadBalancerController
+from k8slab.controllers.manager import CONTROLLERS
 from k8slab.controllers.namespace import NamespaceController
-from k8slab.controllers.nodelifecycle import NodeLifecycleController, TaintEvictionController
-from k8slab.controllers.persistentvolume import PersistentVolumeController
 from k8slab.controllers.podautoscaler import HorizontalPodAutoscalerController
-from k8slab.controllers.podgc import PodGarbageCollector
-from k8slab.controllers.protection import ClaimProtectionController, VolumeProtectionController
 from k8slab.controllers.provisioner import LocalProvisioner
-from k8slab.controllers.quota import ResourceQuotaController
-from k8slab.controllers.replicaset import ReplicaSetController, ReplicationManager
 from k8slab.controllers.rootca import RootCAController
-from k8slab.controllers.serviceaccounts import ServiceAccountController
-from k8slab.controllers.statefulset import StatefulSetController
-from k8slab.controllers.ttl_after_finished import TTLAfterFinishedController
 from k8slab.kubelet import scratch
 from k8slab.kubelet.disks import remove_volume
 from k8slab.kubelet.kubelets import Kubelets
@@ -72,31 +56,6 @@ from k8slab.settings import LabError, Settings, StateFolder, write_private
 from k8slab.store.base import Full, Store
 
 log = logging.getLogger("k8slab")
-
-CONTROLLERS = (
-    DeploymentController,
-    ReplicaSetController,
-    ReplicationManager,
-    StatefulSetController,
-    DaemonSetController,
-    JobController,
-    JobPodReleaser,
-    TTLAfterFinishedController,
-    CronJobController,
-    EndpointsController,
-    EndpointSliceController,
-    NodeLifecycleController,
-    TaintEvictionController,
-    PodGarbageCollector,
-    DisruptionController,
-    StaleDisruptionController,
-    PersistentVolumeController,
-    EphemeralVolumeController,
-    ResourceQuotaController,
-    ServiceAccountController,
-    ClaimProtectionController,
-    VolumeProtectionController,
-)
 
 IDLE_LOOK = 15.0  # real seconds between two looks at whether anybody still speaks to the lab
 LOG_BYTES = 4 << 20

@@ -80,8 +80,8 @@ def fetch(client: HttpClient, url: str, namespace: str, *, direct: bool, timeout
 
 
 def locate(client: HttpClient, host: str, port: int, namespace: str) -> Place:
-    """Find what the cluster's DNS would: a Service (`web`, `web.default`, `web.default.svc.cluster.local`), a pod behind
-    a headless one (`db-0.db`), a pod by its address (`127-64-1-2.default.pod`); and a node, or an address."""
+    """Find what the cluster's DNS would: a Service (`web`, `web.default`, `web.default.svc.cluster.local`), a pod
+    behind a headless one (`db-0.db`), a pod by its address (`127-64-1-2.default.pod`); and a node, or an address."""
     if host.replace(".", "").isdigit():
         return Place(host, _real_port(client, host, port))
     name, *domain = host.removesuffix(".cluster.local").removesuffix(".svc").split(".")

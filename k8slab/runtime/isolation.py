@@ -5,12 +5,16 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+
+from k8slab.runtime.base import Abilities
+from k8slab.runtime.cgroups import Cgroups
 
 TIME_LIMIT = 2.0  # seconds; a try takes some 5 ms
 NAMESPACES = {fence: [f"--unshare-{fence}"] for fence in ("pid", "uts", "ipc", "cgroup")}
@@ -96,3 +100,16 @@ def explain(refused: str) -> str:
         remedy = "docker run --security-opt seccomp=unconfined --security-opt apparmor=unconfined"
         return f"{refused} (a filter around this process refuses; in a container: {remedy})"
     return refused
+
+
+def abilities(fences: Isolation, groups: Cgroups) -> Abilities:
+    """What is real here. A limit that no control group keeps may still be kept, and `missing` then says how."""
+    missing = {**fences.missing, **groups.missing}
+    limits = set(groups.limits)
+    if "memory" in missing:
+        limits.add("memory")
+        missing["memory"] = f"kept by looking ten times a second, not by the kernel; {missing['memory']}"
+    if "pids" in missing and os.getuid() != 0 and "user" in fences.fences:
+        limits.add("pids")
+        del missing["pids"]
+    return Abilities(True, fences.fences, frozenset(limits), True, missing)

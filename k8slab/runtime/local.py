@@ -102,7 +102,7 @@ class LocalRuntime:
     def _look_around(self) -> None:
         self._isolation = isolation.probe() if self._fenced else isolation.unfenced("switched off")
         self._cgroups = Cgroups(f"{self.lab}-{hashlib.sha256(bytes(self.state)).hexdigest()[:8]}")
-        self.abilities = abilities(self._isolation, self._cgroups)
+        self.abilities = isolation.abilities(self._isolation, self._cgroups)
 
     async def close(self, *, leave_running: bool) -> None:
         if not leave_running:
@@ -388,16 +388,3 @@ def remove_folder(folder: Path) -> None:
                     if child.is_dir(follow_symlinks=False):
                         os.chmod(child.path, 0o700)
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def abilities(fences: isolation.Isolation, groups: Cgroups) -> Abilities:
-    """What is real here. A limit that no control group keeps may still be kept, and `missing` then says how."""
-    missing = {**fences.missing, **groups.missing}
-    limits = set(groups.limits)
-    if "memory" in missing:
-        limits.add("memory")
-        missing["memory"] = f"kept by looking ten times a second, not by the kernel; {missing['memory']}"
-    if "pids" in missing and os.getuid() != 0 and "user" in fences.fences:
-        limits.add("pids")
-        del missing["pids"]
-    return Abilities(True, fences.fences, frozenset(limits), True, missing)

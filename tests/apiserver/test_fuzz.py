@@ -158,7 +158,8 @@ class World:
         before = self.verbs.store.revision
         response = self.http.request(method, f"{where}?{query}", content=content, headers=headers)
         told = f"{method} {where}?{query} {headers}\n{content!r}\n{response.status_code} {response.text[:500]}"
-        assert response.status_code < 500, told
+        proxied = "/proxy" in where and response.status_code == 503  # there is nobody behind the proxy
+        assert response.status_code < 500 or proxied, told
         if response.status_code >= 400:
             assert self.verbs.store.revision == before, told
         if query == "dryRun=All" and method != "delete":

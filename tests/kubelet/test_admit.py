@@ -36,13 +36,13 @@ def affinity(**term: Any) -> Obj:
     ],
 )
 def test_refusals(asked: Obj, others: list[Obj], reason: str, message: str) -> None:
-    found = refusal(asked, NODE, others, CAPACITY, False)
+    found = refusal(asked, NODE, others, CAPACITY, [])
     assert (found.reason if found else "") == reason
     assert found is None or (message in found.message and found.message.startswith("Pod was rejected: "))
 
 
 def test_a_node_short_of_memory_takes_no_best_effort_pod() -> None:
-    found = refusal(pod(), NODE, [], CAPACITY, True)
+    found = refusal(pod(), NODE, [], CAPACITY, ["MemoryPressure"])
     assert found
     assert (found.reason, found.message) == (
         "Evicted", "Pod was rejected: The node had condition: [MemoryPressure]. "

@@ -47,7 +47,8 @@ def left(settings):
     return [
         f"{o['kind']}/{o['metadata']['name']}"
         for o in objects
-        if "deletionTimestamp" not in o["metadata"] and o["metadata"]["name"] != "kubernetes"
+        if "deletionTimestamp" not in o["metadata"]
+        and (o["metadata"]["name"] != "kubernetes" and o["metadata"]["namespace"] != "kube-system")
     ]
 
 
