@@ -156,7 +156,7 @@ def test_startup_holds_liveness_back(real: Namespace) -> None:
     web = box("c", "sleep 0.5; touch /tmp/startup; " + FOREVER, startupProbe=startup, livenessProbe=alive)
     real.run("starts", containers=[web])
     until(lambda: real.container("starts").get("started"), "it has started")
-    until(lambda: real.container("starts")["restartCount"] == 1, "and only then its liveness counted")
+    until(lambda: real.container("starts")["restartCount"] >= 1, "and only then its liveness counted")
 
 
 def test_tcp_probes(real: Namespace) -> None:
