@@ -33,13 +33,6 @@ from k8slab.apiserver.verbs import Verbs
 from k8slab.client.events import Recorder
 from k8slab.client.local import LocalClient
 from k8slab.clock import Clock, to_timestamp
-from k8slab.controllers.garbage import GarbageCollector
-from k8slab.controllers.loadbalancer import LoadBalancerController
-from k8slab.controllers.manager import CONTROLLERS
-from k8slab.controllers.namespace import NamespaceController
-from k8slab.controllers.podautoscaler import HorizontalPodAutoscalerController
-from k8slab.controllers.provisioner import LocalProvisioner
-from k8slab.controllers.rootca import RootCAController
 from k8slab.kubelet import scratch
 from k8slab.kubelet.disks import remove_volume
 from k8slab.kubelet.kubelets import Kubelets
@@ -99,6 +92,7 @@ class LabServer:
         told = await self.status()
         write_private(self.folder.server, json.dumps(told, indent=2))
         self._undo.callback(self.folder.server.unlink, missing_ok=True)
+        self._run("controllers", self._start_controllers())
         return told
 
     async def stop(self) -> None:
@@ -162,18 +156,6 @@ class LabServer:
         """The parts that make wishes true, in the order in which a pod meets them."""
         self.meter = Meter(self.client, self.runtime, self.clock)
         self._run("meter", self.meter.run())
-        kinds = list(KINDS)
-        names = {kind.kind: f"{kind.plural}.{kind.group}" for kind in KINDS.values() if kind.namespaced}
-        for controller in (
-            *(make(self.client, self.clock) for make in CONTROLLERS),
-            GarbageCollector(self.client, self.clock, kinds),
-            NamespaceController(self.client, self.clock, names),
-            LocalProvisioner(self.client, self.clock, partial(remove_volume, self.disks)),
-            *([LoadBalancerController(self.client, self.clock, pool)] if (pool := self.plan.balancers) else []),
-            HorizontalPodAutoscalerController(self.client, self.clock, self.meter.pods),
-            RootCAController(self.client, self.clock, self.credentials.ca.decode()),
-        ):
-            self._run(controller.name, controller.run())
         self.scheduler = Scheduler(self.client, self.clock, self._recorder("default-scheduler"))
         self._run("scheduler", self.scheduler.run())
         naming = await self._start_names()
@@ -189,6 +171,29 @@ class LabServer:
         self.names.subscribe(self.kubelets.names_changed)
         self._undo.push_async_callback(self.kubelets.stop)
         await self.kubelets.start(self._nodes(), self._kept().get("off", ()))
+
+    async def _start_controllers(self) -> None:
+        """The controller manager's loops. They have no part in answering, so nobody waits for their imports."""
+        from k8slab.controllers.garbage import GarbageCollector
+        from k8slab.controllers.loadbalancer import LoadBalancerController
+        from k8slab.controllers.manager import CONTROLLERS
+        from k8slab.controllers.namespace import NamespaceController
+        from k8slab.controllers.podautoscaler import HorizontalPodAutoscalerController
+        from k8slab.controllers.provisioner import LocalProvisioner
+        from k8slab.controllers.rootca import RootCAController
+
+        kinds = list(KINDS)
+        names = {kind.kind: f"{kind.plural}.{kind.group}" for kind in KINDS.values() if kind.namespaced}
+        for controller in (
+            *(make(self.client, self.clock) for make in CONTROLLERS),
+            GarbageCollector(self.client, self.clock, kinds),
+            NamespaceController(self.client, self.clock, names),
+            LocalProvisioner(self.client, self.clock, partial(remove_volume, self.disks)),
+            *([LoadBalancerController(self.client, self.clock, pool)] if (pool := self.plan.balancers) else []),
+            HorizontalPodAutoscalerController(self.client, self.clock, self.meter.pods),
+            RootCAController(self.client, self.clock, self.credentials.ca.decode()),
+        ):
+            self._run(controller.name, controller.run())
 
     async def _start_names(self) -> Naming:
         """How pods find names: by a DNS server where port 53 may be opened, else by files where they have their own."""
