@@ -20,7 +20,7 @@ from k8slab.kubelet.kubelets import Kubelets
 from k8slab.kubelet.node import NodeConfig
 from k8slab.runtime.simulated import SimulatedRuntime
 from k8slab.scheduler.loop import Scheduler
-from k8slab.server import CONTROLLERS
+from k8slab.controllers.manager import CONTROLLERS
 from k8slab.store.memory import MemoryStore
 
 
