@@ -20,6 +20,7 @@ import sys
 from collections.abc import Coroutine, Iterator, Sequence
 from dataclasses import fields, replace
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 from k8slab import addresses, daemon, pki
@@ -174,6 +175,7 @@ class LabServer:
 
     async def _start_controllers(self) -> None:
         """The controller manager's loops. They have no part in answering, so nobody waits for their imports."""
+        await asyncio.to_thread(import_module, "k8slab.controllers.manager")  # meanwhile the first request is answered
         from k8slab.controllers.garbage import GarbageCollector
         from k8slab.controllers.loadbalancer import LoadBalancerController
         from k8slab.controllers.manager import CONTROLLERS
