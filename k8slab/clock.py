@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import math
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 
 
 class Clock:
@@ -114,7 +116,12 @@ class VirtualClock(Clock):
 
 def to_timestamp(seconds: float) -> str:
     """Seconds since 1970 as RFC 3339 in UTC, whole seconds: `2026-01-01T00:00:00Z`."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+    return _written(math.floor(seconds))
+
+
+@lru_cache(256)  # a busy second is written down ten thousand times
+def _written(second: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(second))
 
 
 def from_timestamp(text: str) -> float:
