@@ -46,6 +46,7 @@ def roll(cluster: Cluster, rate: int) -> dict[str, Any]:
         image = {"containers": [{"name": "web", "image": "k8slab/web:v2"}]}
         space.patch("Deployment", "web", {"spec": {"template": {"spec": image}}}, form="strategic")
         until(lambda: rolled_out(space), "all ten are v2")
+        until(lambda: len(space.list("Pod")) == REPLICAS, "the old ones are gone")
         said, _ = load.communicate("stop\n", timeout=60)
     finally:
         load.kill()
