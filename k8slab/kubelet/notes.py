@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from k8slab.runtime.base import ContainerState
 
-Since = Callable[[float], float]  # Kubernetes seconds since a moment (`Clock.since`)
+Since = Callable[[float | str], float]  # Kubernetes seconds since a moment or a timestamp (`Clock.since`)
 
 CRASH_FIRST, CRASH_MOST = 10.0, 300.0  # pkg/kubelet: MaxContainerBackOff, backOffPeriod
 PULL_FIRST, PULL_MOST = 10.0, 300.0
