@@ -1,7 +1,8 @@
-"""Sees every state the pods of a namespace go through, as a controller would, and counts against Deployments' promises.
+"""Sees every state the pods of a namespace go through, as a controller would, and holds them to what was promised.
 
 A Deployment being rolled out never has more than `replicas + maxSurge` pods that are not terminating, nor, unless
-something was broken on purpose, fewer than `replicas - maxUnavailable` ready ones. `test_invariants.py` says what is
+something was broken on purpose, fewer than `replicas - maxUnavailable` ready ones. A StatefulSet makes a pod when those
+below it are ready, and takes one away when those above it are gone, or new and ready. `test_invariants.py` says what is
 promised at the moment.
 """
 
@@ -26,12 +27,18 @@ class Promise:
     least: int = 0
 
 
+def number(pod: Obj) -> int:
+    """Of a StatefulSet's pod."""
+    return int(pod["metadata"]["name"].rpartition("-")[2])
+
+
 class Lookout:
     """Watches until closed; `broken` lists what should never have been seen."""
 
     def __init__(self, api: HttpClient, namespace: str) -> None:
         self._api, self._path = api, f"/api/v1/namespaces/{namespace}/pods"
         self.promises: dict[str, Promise] = {}
+        self.in_order: set[str] = set()  # StatefulSets that keep to it now
         self.broken: list[str] = []
         self.seen = 0
         self._pods: dict[str, Obj] = {}
@@ -71,11 +78,14 @@ class Lookout:
                 self._take(event["type"], event["object"])
 
     def _take(self, how: str, pod: Obj) -> None:
+        before = self._pods.get(pod["metadata"]["uid"])
         if how == "DELETED":
             self._pods.pop(pod["metadata"]["uid"], None)
         else:
             self._pods[pod["metadata"]["uid"]] = pod
         self._check(pod, how)
+        if pod["metadata"].get("labels", {}).get("app", "") in self.in_order:
+            self._check_order(pod, before, how)
 
     def has_seen(self, pods: list[Obj]) -> bool:
         """Whether it knows just these pods, as they are: what it has to say about the past is said."""
@@ -100,3 +110,16 @@ class Lookout:
             self.broken.append(f"{who}: {len(alive)} pods, and {promise.most} are promised at most")
         if ready < promise.least:
             self.broken.append(f"{who}: {ready} pods ready, and {promise.least} are promised at least")
+
+    def _check_order(self, changed: Obj, before: Obj | None, how: str) -> None:
+        goes = "deletionTimestamp" in changed["metadata"] and how == "MODIFIED"
+        went = before is not None and "deletionTimestamp" in before["metadata"]
+        app, mine = changed["metadata"]["labels"]["app"], number(changed)
+        others = {
+            number(pod): pod for pod in self._pods.values() if pod["metadata"].get("labels", {}).get("app") == app
+        }
+        ready = {n for n, pod in others.items() if is_pod_ready(pod) and "deletionTimestamp" not in pod["metadata"]}
+        if how == "ADDED" and not set(range(mine)) <= ready:
+            self.broken.append(f"{app}-{mine} was made when only {sorted(ready)} were ready")
+        if goes and not went and not {n for n in others if n > mine} <= ready:
+            self.broken.append(f"{app}-{mine} was deleted when of {sorted(others)} only {sorted(ready)} were ready")

@@ -23,7 +23,7 @@ async def test_a_pod_is_created_then_running() -> None:
     assert is_pod_ready(world.pod())
     assert world.events.said == [
         ("Normal", "Pulling", 'Pulling image "web:v1"'),
-        ("Normal", "Pulled", 'Successfully pulled image "web:v1" in 0ms (0ms including waiting).'),
+        ("Normal", "Pulled", 'Successfully pulled image "web:v1" in 0s (0s including waiting).'),
         ("Normal", "Created", "Container created"),
         ("Normal", "Started", "Container started"),
     ]
