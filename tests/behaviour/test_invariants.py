@@ -500,11 +500,11 @@ def test_a_story_of_records(tmp_path: Any) -> None:
 @pytest.mark.timeout(900)
 def test_long_stories_of_records(tmp_path: Any) -> None:
     with running(tmp_path, runtime="simulated", speed=50) as cluster:
-        tell_stories(cluster, real=False, stories=12, steps=25)
+        tell_stories(cluster, real=False, stories=7, steps=22)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_stories_of_processes(tmp_path: Any) -> None:
     with running(tmp_path, runtime="local", speed=20) as cluster:
-        tell_stories(cluster, real=True, stories=6, steps=20)
+        tell_stories(cluster, real=True, stories=4, steps=18)
