@@ -156,8 +156,6 @@ class Lab(RuleBasedStateMachine):
     def create_set(self, replicas: int, ordered: bool) -> None:
         self.note("create set", replicas, "in order" if ordered else "in parallel")
         until(lambda: self.find("StatefulSet", SET) is None and not self.there(SET), "the old set is gone")
-        if self.pods(SET):
-            return  # a node without power holds one of its names
         self.set = WantedSet(replicas, ordered)
         if ordered and not self.off | self.cordoned:
             self.lookout.in_order.add(SET)
