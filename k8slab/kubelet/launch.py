@@ -24,7 +24,7 @@ from k8slab.kubelet.record import Record
 from k8slab.kubelet.resolver import NO_NAMES, Naming
 from k8slab.kubelet.restarts import runs_on
 from k8slab.kubelet.security import wish
-from k8slab.kubelet.status import UNSTARTED
+from k8slab.kubelet.status import UNSTARTED, precise_duration
 from k8slab.kubelet.volumes import mounts
 from k8slab.runtime.base import ContainerSpec, ContainerState, Runtime, RuntimeFailure
 
@@ -148,7 +148,7 @@ class Launcher:
             self._images.discard(image)
             self._pull_failed(pod, container, note, error)
             return False
-        took = f"{(self._clock.monotonic() - begun) * 1000:.0f}ms"
+        took = precise_duration(self._clock.monotonic() - begun)
         if present or policy == "Never":
             said = f'Container image "{image}" already present on machine and can be accessed by the pod'
         else:
@@ -165,8 +165,10 @@ class Launcher:
     def back_off_pulling(self, pod: Obj, container: Obj, note: Note) -> None:
         """The failed pull has been on show long enough: it is not tried all the time, and the status says so."""
         said = f'Back-off pulling image "{container["image"]}"'
-        note.message = f"{said}: {note.reason}: {note.message}"
-        note.reason = "ImagePullBackOff"
+        if note.reason != "ImagePullBackOff":
+            note.message = f"{said}: {note.reason}: {note.message}"
+            note.reason = "ImagePullBackOff"
+        note.told = self._clock.time()
         self.tell(pod, container, "Normal", "BackOff", said)
         self.tell(pod, container, "Warning", "Failed", "Error: ImagePullBackOff")
 
