@@ -37,12 +37,19 @@ def write(file: Path, images: Sequence[Kept], layers: Layers) -> None:
             tar.addfile(head, io.BytesIO(text))
             for layer in sorted({layer for kept in images for layer in kept.config.layers} - {PYTHON}):
                 top = layers.path(layer)
-                tar.add(top, f"layers/{layer}", recursive=False)
+                tar.add(top, f"layers/{layer}", recursive=False, filter=_nobodys)
                 for name, path, _ in walk(top):
-                    tar.add(path, f"layers/{layer}/{name}", recursive=False)
+                    tar.add(path, f"layers/{layer}/{name}", recursive=False, filter=_nobodys)
         draft.replace(file)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def _nobodys(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    """Whose a file was is nobody's business elsewhere."""
+    member.uid = member.gid = 0
+    member.uname = member.gname = ""
+    return member
 
 
 def read(file: Path, layers: Layers) -> list[Kept]:

@@ -111,7 +111,7 @@ class _Build:
             return self._made[number]
         earlier = stage_of(self._recipes[:number], recipe.base)
         config = (yield from self.stage(earlier)) if earlier else self._inherited[recipe.base]
-        yield f"FROM {recipe.base}"
+        yield f"FROM {recipe.base}{f' AS {recipe.stage}' * bool(recipe.stage)}"
         for step in recipe.steps:
             config = yield from self._step(config, step, self._recipes[:number])
         command = recipe.command

@@ -64,21 +64,20 @@ class Record:
 class LocalRuntime(ImageVerbs):
     """Keeps the promises of `base.Runtime` with processes of this machine.
 
-    `state` is a folder that only this lab's user may enter; `subnet` the range its nodes' addresses come from.
-    `fenced=False` goes without bubblewrap, as on a machine that has none.
+    `state` is a folder that only this lab's user may enter; `subnet` the range its nodes' addresses come from;
+    `library` where the images stay that the user builds (without it, they go with the lab). `fenced=False` goes
+    without bubblewrap, as on a machine that has none.
     """
 
     name = "local"
     version = k8slab.__version__
 
-    def __init__(
-        self, state: Path, lab: str, subnet: str, images: ImageStore | None = None, *, fenced: bool = True
-    ) -> None:
+    def __init__(self, state: Path, lab: str, subnet: str, *, library: Path | None = None, fenced: bool = True) -> None:
         self.state = state
         self.lab = lab
         self.subnet = IPv4Network(subnet)
         self.abilities = Abilities(real=True)
-        self._store = images or ImageStore(state / "images")
+        self._store = ImageStore(state / "images", library=library)
         self._fenced = fenced
         self._isolation = isolation.unfenced("not tried yet")
         self._cgroups = Cgroups(lab, {})
