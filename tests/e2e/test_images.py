@@ -18,7 +18,7 @@ RUN mkdir out && echo "shop $VERSION" > out/index.html
 FROM python:3.12-slim
 WORKDIR /srv
 COPY --from=build /build/out .
-CMD ["python3", "-m", "http.server", "8080"]
+CMD exec python3 -m http.server --bind ${POD_IP:-0.0.0.0} 8080
 """
 
 
@@ -55,8 +55,6 @@ def test_an_image_is_built_deployed_and_rolled_out(world, tmp_path):
     refused = world.k8slab("images", "rm", "shop:v2", check=False)
     assert refused.returncode != 0
     assert 'k8slab: "shop:v2" is in use by container' in refused.stderr
-    world.k8slab("images", "rm", "shop:v1")
-    assert "shop:v1" not in names(world)
 
 
 def test_images_outlive_the_lab_and_travel_in_a_file(world, tmp_path):
