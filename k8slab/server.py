@@ -29,6 +29,7 @@ from k8slab.api.errors import Conflict, NotFound
 from k8slab.api.kinds import KINDS
 from k8slab.apiserver import app, private, reset
 from k8slab.apiserver.bootstrap import announce_dns, bootstrap
+from k8slab.apiserver.images import routes as image_routes
 from k8slab.apiserver.serve import HttpServer, listen
 from k8slab.apiserver.verbs import Verbs
 from k8slab.client.events import Recorder
@@ -36,6 +37,7 @@ from k8slab.client.local import LocalClient
 from k8slab.clock import Clock, to_timestamp
 from k8slab.kubelet import scratch
 from k8slab.kubelet.disks import remove_volume
+from k8slab.kubelet.images import Images
 from k8slab.kubelet.kubelets import Kubelets
 from k8slab.kubelet.meter import Meter
 from k8slab.kubelet.node import NodeConfig
@@ -85,7 +87,9 @@ class LabServer:
         self._open_store()
         await self._start_parts()
         metered = metrics.Objects(self.meter, to_timestamp)
-        api = app.build(self.verbs, made.token, self.kubelets.streams, [*private.routes(self)], metered)
+        images = Images(self.runtime, self.kubelets.images_changed)
+        more = [*private.routes(self), *image_routes(images, made.token)]
+        api = app.build(self.verbs, made.token, self.kubelets.streams, [*more], metered)
         self.http = HttpServer(api, listener, made.certificate, made.key, self.clock)
         await self.http.start()
         self._undo.push_async_callback(self.http.stop)
@@ -146,7 +150,8 @@ class LabServer:
         from k8slab.runtime.local import LocalRuntime
 
         self.folder.runtime.mkdir(mode=0o700, exist_ok=True)
-        return LocalRuntime(self.folder.runtime, f"{self.settings.name}-{self.plan.number}", self.plan.subnet)
+        lab, images = f"{self.settings.name}-{self.plan.number}", self.settings.images / "local"
+        return LocalRuntime(self.folder.runtime, lab, self.plan.subnet, library=images)
 
     async def _close_runtime(self) -> None:
         await self.runtime.close(leave_running=not self.down)

@@ -83,6 +83,11 @@ class Settings:
         return (state if state.is_absolute() else Path.home() / ".local" / "state") / "k8slab"
 
     @property
+    def images(self) -> Path:
+        """The images this user has built: no lab's, so they stay when labs go. A lab's name has no dot in front."""
+        return self.root / ".images"
+
+    @property
     def folder(self) -> StateFolder:
         """This lab's folder, which may not be there yet."""
         return StateFolder(self.root / self.name)

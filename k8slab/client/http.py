@@ -6,7 +6,7 @@ Works on any Kubernetes cluster. `kubeconfig.py` says where it is, `follow.py` w
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +141,20 @@ class HttpClient:
     def post(self, path: str, body: Obj) -> Any:
         """Ask for something beside the objects, such as a lab's `/k8slab/crash`."""
         return self.request("POST", path, body=body)
+
+    def stream(self, path: str, body: Obj) -> Iterator[Any]:
+        """Ask for something that takes its time: the objects it answers, one a line, as they come."""
+        asked: dict[str, Any] = {"content": encode(body), "headers": {"Content-Type": "application/json"}}
+        patience = httpx.Timeout(None, connect=CONNECT_SECONDS)
+        try:
+            with self._http.stream("POST", path, timeout=patience, **asked) as answer:
+                if answer.is_error:
+                    answer.read()
+                    raise _error(answer)
+                for line in answer.iter_lines():
+                    yield decode(line.encode())
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
 
     def follow(self, kinds: Sequence[str], on_change: Callable[[Snapshot], None], namespace: str = "") -> Follow:
         """Call `on_change` with all objects of these kinds, now and after every change, on one thread, until closed.

@@ -27,6 +27,7 @@ from k8slab.kubelet.security import wish
 from k8slab.kubelet.status import UNSTARTED, precise_duration
 from k8slab.kubelet.volumes import mounts
 from k8slab.runtime.base import ContainerSpec, ContainerState, Runtime, RuntimeFailure
+from k8slab.runtime.images import reference
 
 
 class Recorder(Protocol):
@@ -67,6 +68,10 @@ class Launcher:
     def images(self) -> frozenset[str]:
         """The images this node has had."""
         return frozenset(self._images)
+
+    def refresh(self, images: Iterable[str]) -> None:
+        """These the node has now, and no others."""
+        self._images = set(images)
 
     def facts(self, record: Record) -> Facts:
         """What the pod may be told of itself and of its namespace."""
@@ -132,20 +137,21 @@ class Launcher:
 
     async def _pull(self, pod: Obj, container: Obj, note: Note) -> bool:
         image, policy = container["image"], container.get("imagePullPolicy", "IfNotPresent")
-        if policy == "Never" and image not in self._images and image not in await self._runtime.images():
+        known = tagged(image)
+        if policy == "Never" and known not in self._images and known not in await self._runtime.images():
             message = f'Container image "{image}" is not present with pull policy of Never'
             self.tell(pod, container, "Warning", "ErrImageNeverPull", message)
             self.tell(pod, container, "Warning", "Failed", "Error: ErrImageNeverPull")
             note.failed("ErrImageNeverPull", message, self._clock.time())
             return False
-        present = image in self._images and policy != "Always"
+        present = known in self._images and policy != "Always"
         if not present and policy != "Never":
             self.tell(pod, container, "Normal", "Pulling", f'Pulling image "{image}"')
         begun = self._clock.monotonic()
         try:
             await self._runtime.pull(image)
         except RuntimeFailure as error:
-            self._images.discard(image)
+            self._images.discard(known)
             self._pull_failed(pod, container, note, error)
             return False
         took = precise_duration(self._clock.monotonic() - begun)
@@ -153,7 +159,7 @@ class Launcher:
             said = f'Container image "{image}" already present on machine and can be accessed by the pod'
         else:
             said = f'Successfully pulled image "{image}" in {took} ({took} including waiting).'
-        self._images.add(image)
+        self._images.add(known)
         self.tell(pod, container, "Normal", "Pulled", said)
         return True
 
@@ -212,3 +218,11 @@ class Launcher:
     def _fail(self, pod: Obj, container: Obj, note: Note, reason: str, message: str) -> None:
         self.tell(pod, container, "Warning", "Failed", f"Error: {message}")
         note.failed(reason, message, self._clock.time())
+
+
+def tagged(image: str) -> str:
+    """The name an image is listed by: `shop` is `shop:latest`. What is no name stays as it is: the pull says so."""
+    try:
+        return reference(image)
+    except RuntimeFailure:
+        return image

@@ -19,6 +19,7 @@ from k8slab.api.errors import ApiError, NotFound
 from k8slab.api.objects import Obj
 from k8slab.api.selectors import format_selector
 from k8slab.client.http import HttpClient
+from k8slab.client.images import Image, Images
 from k8slab.lab import diagram, magics, manifests, services, waiting
 from k8slab.lab.faults import Faults
 from k8slab.lab.kubectl import Kubectl, Text
@@ -98,6 +99,27 @@ class Lab(Faults):
         direct = self.context is None
         asked = {"headers": dict(headers)} if headers else {}
         return services.fetch(self.api, url, self.namespace, direct=direct, timeout=timeout, **asked)
+
+    def build(self, name: str, folder: str | Path = ".", **arguments: str) -> Image:
+        """Build an image from the Dockerfile in a folder; then a manifest may say `image: shop:v1`, in all your labs.
+
+        `arguments` are for the Dockerfile's ARGs. Progress is printed. Raises LabError with the line that failed.
+        """
+        images = self.images
+        for line in images.build(name, folder, arguments):
+            print(line, flush=True)
+        if (found := images.find(name)) is None:
+            raise LabError(f"{name} was built, and has been removed meanwhile.")
+        return found
+
+    @property
+    def images(self) -> Images:
+        """The images of this lab: `lab.images.list()`, `save`, `load`, `remove`."""
+        if self.context is not None:
+            raise LabError(
+                "Only a lab builds and keeps images. A cluster pulls them from a registry: push yours there."
+            )
+        return Images(self.api)
 
     # ---- looking at it --------------------------------------------------------------------------------------------
 

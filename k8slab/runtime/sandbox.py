@@ -17,12 +17,14 @@ from typing import Any
 from k8slab.runtime.base import ContainerSpec, Mount, PodConfig, RuntimeFailure
 from k8slab.runtime.images import Image
 from k8slab.runtime.isolation import Isolation
+from k8slab.runtime.layers import spread
 
 SYSTEM = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32")
 SETTINGS = (  # of this machine's /etc: what programs need to find libraries, trust servers and tell the time, no more
     "alternatives", "ca-certificates", "ca-certificates.conf", "crypto-policies", "ld.so.cache", "ld.so.conf",
     "ld.so.conf.d", "localtime", "mime.types", "pki", "protocols", "services", "ssl", "terminfo",
 )  # fmt: skip
+FOLDERS = ("tmp", "etc", "root", "var", "var/tmp", "run")  # that every system has
 POD_FILES = ("hosts", "hostname", "resolv.conf")  # shared by a pod's containers
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 LIMITS = {"RLIMIT_CORE": 0, "RLIMIT_NOFILE": 65536, "RLIMIT_FSIZE": 2 << 30}
@@ -79,14 +81,14 @@ def order(
     """
     refuse_root(spec, image, pod)
     lay_out(image, place.root)
-    argv = [*(spec.command or image.entrypoint), *(spec.args or (() if spec.command else image.command))]
+    argv = [*(spec.command or image.config.entrypoint), *(spec.args or (() if spec.command else image.config.command))]
     if not argv:
         raise RuntimeFailure(
             "CreateContainerError", f'no command specified: neither by the container nor by "{spec.image}"'
         )
     env = environment(spec, image, pod, address)
-    workdir = spec.workdir or image.workdir or "/"
-    (place.root / workdir.lstrip("/")).mkdir(parents=True, exist_ok=True)
+    workdir = spec.workdir or image.config.workdir or "/"
+    make_folder(place.root, workdir)
     common = {"id": spec.id, "log": str(place.log), "tty": spec.tty, "stdin": spec.stdin}
     common |= {"contained": "pid" in isolation.fences, "fenced": bool(isolation.bubblewrap)}
     common |= limits(spec, isolation, kept)
@@ -103,14 +105,23 @@ def order(
 
 
 def lay_out(image: Image, root: Path) -> None:
-    """The image's layers over each other, and the folders every system has."""
-    root.mkdir(parents=True, exist_ok=True)
-    for layer in image.layers:
-        shutil.copytree(layer, root, symlinks=True, dirs_exist_ok=True)
-    for name in ("tmp", "etc", "root", "var/tmp", "run"):
-        (root / name).mkdir(parents=True, exist_ok=True)
+    """The image's layers over each other, and the folders every system has: in this root, wherever a link may lead."""
+    spread(image.layers, root)
+    for name in FOLDERS:
+        if (root / name).is_symlink():
+            (root / name).unlink()
+        make_folder(root, name)
     for name in ("tmp", "var/tmp"):
         (root / name).chmod(0o1777)
+
+
+def make_folder(root: Path, path: str) -> None:
+    """Have a folder in a root, without going through a link; what lies behind one is for the container to find."""
+    for part in os.path.normpath(f"/{path}").strip("/").split("/"):
+        root = root / part
+        if root.is_symlink():
+            return
+        root.mkdir(exist_ok=True)
 
 
 def environment(spec: ContainerSpec, image: Image, pod: PodConfig, address: str) -> dict[str, str]:
@@ -124,7 +135,7 @@ def environment(spec: ContainerSpec, image: Image, pod: PodConfig, address: str)
         "NODE_NAME": pod.node,
     }
     env |= {"TERM": "xterm"} if spec.tty else {}
-    return env | dict(image.env) | dict(spec.env) | {"K8SLAB_CONTAINER": spec.id}
+    return env | dict(image.config.env) | dict(spec.env) | {"K8SLAB_CONTAINER": spec.id}
 
 
 def limits(spec: ContainerSpec, isolation: Isolation, kept: Set[str]) -> dict[str, Any]:
@@ -167,7 +178,7 @@ def fences(
     write_users(place.root, uid, name)
     options += ["--bind", str(place.root), "/"]
     options += [word for pair in system(place.root) for word in ("--ro-bind", *pair)]
-    if image.python and not sys.base_prefix.startswith("/usr"):
+    if image.config.python and not sys.base_prefix.startswith("/usr"):
         options += ["--ro-bind", sys.base_prefix, sys.base_prefix]
     for name in POD_FILES:
         options += ["--ro-bind", str(place.pod / "etc" / name), f"/etc/{name}"]
@@ -183,7 +194,7 @@ def user_of(spec: ContainerSpec, image: Image) -> tuple[str, str]:
     """The number of the user it runs as, and its name or that number."""
     if spec.user is not None:
         return str(spec.user), str(spec.user)
-    name = image.user.partition(":")[0]
+    name = image.config.user.partition(":")[0]
     return (name if name.isdigit() else "1000" if name not in ("", "root") else "0"), name
 
 
@@ -211,7 +222,7 @@ def write_users(root: Path, uid: str, name: str) -> None:
         "group": f"root:x:0:\n{group}nogroup:x:65534:\n",
         "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n",
     }.items():
-        if not (root / "etc" / file).exists():
+        if not os.path.lexists(root / "etc" / file):
             (root / "etc" / file).write_text(text)
 
 
