@@ -87,7 +87,10 @@ function waitingPart(board) {
     say(title, pods.length > 1 ? `${pods.length} pods wait for a node` : "Waiting for a node");
     const shown = pods.find((pod) => pod.uid === board.local.selected) ?? pods[0];
     say(why, shown ? shown.why || "No scheduler has looked at it yet." : "");
-    sync(list, pods.slice(0, 12), (pod) => pod.uid, tile);
+    sync(list, pods.slice(0, 12), (pod) => pod.uid, () => {
+      const one = tile();
+      return { el: h("li", null, one.el), update: one.update };
+    });
     oneStop(list, ".tile", board.local.selected);
   } };
 }
