@@ -75,6 +75,10 @@ class Lab(Faults, Shows):
         """The same, line by line as they come; an interrupt ends it."""
         self._kubectl.stream(command, show)
 
+    def shell_environment(self) -> dict[str, str]:
+        """What a shell needs so that `kubectl` in it speaks to this cluster."""
+        return self._kubectl.for_shell()
+
     def apply(self, manifest: str | Path | Mapping[str, Any], *, options: str = "") -> Text:
         """Apply YAML, a file of it, or an object, with kubectl where there is one; what kubectl says."""
         text = manifests.text_of(manifest)

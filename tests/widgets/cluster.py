@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import queue
 from typing import Any
 
 from k8slab.clock import to_timestamp
@@ -127,6 +128,29 @@ class Following:
         self._stop()
 
 
+class FakeProcess:
+    """A process on a terminal that says what was typed to it, and what a test has it say."""
+
+    def __init__(self):
+        self.ended, self._out = "", queue.SimpleQueue()
+        self.say("/app $ ")
+
+    def say(self, text):
+        self._out.put(text.encode())
+
+    def read(self):
+        return self._out.get()
+
+    def write(self, data):
+        self.say(f"you typed {data.decode()!r}\r\n")
+
+    def resize(self, size):
+        self.size = size
+
+    def close(self):
+        self._out.put(b"")
+
+
 class FakeApi:
     """An API that remembers what it was asked, and tells followers what a test gives it."""
 
@@ -159,6 +183,11 @@ class FakeApi:
     def post(self, path, body):
         self._called("post", path, body)
 
+    def execute(self, name, namespace, command, container=""):
+        self._called("execute", name, namespace, tuple(command))
+        self.process = FakeProcess()
+        return self.process
+
     def logs(self, name, namespace="", *, tail=None, previous=False):
         self._called("logs", name, namespace, previous)
         return f"log of {name}\n<b>not markup</b>"
@@ -177,4 +206,8 @@ class FakeLab:
         fences = {"fences": ["session", "folder", "environment", "limits"], "missing": {"cgroup": "not writable here"}}
         all_fences = ["session", "folder", "environment", "limits", "pid", "mount", "cgroup"]
         known = {"runtime": "local", "version": "1.36", "all_fences": all_fences, "crash": True, "power": True}
+        self.context, self.namespace = None, "default"
         self.abilities = {**known, **fences, **abilities}
+
+    def shell_environment(self):
+        return {"KUBECONFIG": "/the/kubeconfig"}
