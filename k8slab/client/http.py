@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
@@ -19,6 +19,9 @@ from k8slab.client.follow import Follow, Snapshot
 from k8slab.client.resources import Resource, Resources
 from k8slab.client.threeway import applied, three_way_patch
 from k8slab.settings import LabError
+
+if TYPE_CHECKING:
+    from k8slab.client.execute import Exec
 
 PAGE = 500  # objects a list asks for at a time
 SECONDS, CONNECT_SECONDS = 30.0, 5.0  # to wait for an answer, and for a connection
@@ -137,6 +140,12 @@ class HttpClient:
         path = self._path("Pod", namespace or self.cluster.namespace, name, "log")
         text: str = self.request("GET", path, params=params, text=True)
         return text
+
+    def execute(self, name: str, namespace: str, command: Sequence[str], container: str = "") -> Exec:
+        """Run a command in a pod's container, on a terminal. Raises LabError in the cluster's words."""
+        from k8slab.client.execute import Exec  # its WebSocket is needed by few, and takes a moment to import
+
+        return Exec(self.cluster, name, namespace, command, container)
 
     def post(self, path: str, body: Obj) -> Any:
         """Ask for something beside the objects, such as a lab's `/k8slab/crash`."""

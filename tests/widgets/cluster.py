@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import queue
 from typing import Any
 
 from k8slab.clock import to_timestamp
@@ -87,7 +88,7 @@ def leaving(obj, grace=30, at=START, speed=10.0):
 def snapshot(*objects):
     kinds: dict[str, list[Any]] = {kind: [] for kind in ("Node", "Pod", "ReplicaSet", "Deployment", "Event")}
     for obj in objects:
-        kinds[obj["kind"]].append(obj)
+        kinds.setdefault(obj["kind"], []).append(obj)
     return kinds
 
 
@@ -100,6 +101,21 @@ def shop(pods=3, nodes=3):
     return [*(node(f"node-{n + 1}") for n in range(nodes)), web, rs, *made]
 
 
+def mixed(now=START):
+    """Every state at once, on nodes of which one is off."""
+    web = deployment(replicas=3)
+    rs = replica_set(owner=web)
+    nodes = [node(f"node-{n}", zone="abc"[n - 1]) for n in (1, 2)]
+    nodes.append(node("node-3", ready="Unknown", since=now - 5, zone="c"))
+    states = ["ready", "notready", "starting", "crashing", "noimage", "done", "unplaced", "ready"]
+    pods = [
+        pod(f"web-7d5bc-{state[:4]}{n}", f"node-{n % 2 + 1}", state, owner=rs, restarts=n // 4)
+        for n, state in enumerate(states)
+    ]
+    gone = leaving(pod("web-7d5bc-leaves", owner=rs), 30, now)
+    return [*nodes, web, rs, *pods, gone, pod("web-7d5bc-lost1", "node-3", owner=rs)]
+
+
 class Following:
     """What `FakeApi.follow` gives."""
 
@@ -110,6 +126,29 @@ class Following:
 
     def __call__(self):
         self._stop()
+
+
+class FakeProcess:
+    """A process on a terminal that says what was typed to it, and what a test has it say."""
+
+    def __init__(self):
+        self.ended, self._out = "", queue.SimpleQueue()
+        self.say("/app $ ")
+
+    def say(self, text):
+        self._out.put(text.encode())
+
+    def read(self):
+        return self._out.get()
+
+    def write(self, data):
+        self.say(f"you typed {data.decode()!r}\r\n")
+
+    def resize(self, size):
+        self.size = size
+
+    def close(self):
+        self._out.put(b"")
 
 
 class FakeApi:
@@ -131,6 +170,10 @@ class FakeApi:
         for tell in list(self.followers):
             tell(self.now)
 
+    def all(self):
+        """Every object there is now."""
+        return [obj for objects in self.now.values() for obj in objects]
+
     def delete(self, kind, name, namespace=""):
         self._called("delete", kind, name, namespace)
 
@@ -139,6 +182,11 @@ class FakeApi:
 
     def post(self, path, body):
         self._called("post", path, body)
+
+    def execute(self, name, namespace, command, container=""):
+        self._called("execute", name, namespace, tuple(command))
+        self.process = FakeProcess()
+        return self.process
 
     def logs(self, name, namespace="", *, tail=None, previous=False):
         self._called("logs", name, namespace, previous)
@@ -158,4 +206,8 @@ class FakeLab:
         fences = {"fences": ["session", "folder", "environment", "limits"], "missing": {"cgroup": "not writable here"}}
         all_fences = ["session", "folder", "environment", "limits", "pid", "mount", "cgroup"]
         known = {"runtime": "local", "version": "1.36", "all_fences": all_fences, "crash": True, "power": True}
+        self.context, self.namespace = None, "default"
         self.abilities = {**known, **fences, **abilities}
+
+    def shell_environment(self):
+        return {"KUBECONFIG": "/the/kubeconfig"}
