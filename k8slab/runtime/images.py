@@ -20,6 +20,7 @@ from k8slab.runtime.base import RuntimeFailure
 from k8slab.runtime.dockerfile import Copy, DockerfileError, Recipe, parse
 
 SYSTEM_BASES = {"scratch", "debian", "ubuntu", "alpine", "busybox", "fedora", "buildpack-deps"}
+PROGRAM_BASES = {"redis": "redis-server"}  # official images that are one program: this machine's own, if it has it
 PYTHON_HOME = "/opt/python"  # where a container finds the interpreter
 PART = r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*"
 NAME = re.compile(rf"(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?(?::\d+)?/)?{PART}(?:/{PART})*")
@@ -145,9 +146,19 @@ class ImageStore:
             return replace(self._python(), env={"PATH": path}, python=True, command=("python3",))
         if short in SYSTEM_BASES:
             return Image("scratch", command=() if short == "scratch" else ("/bin/sh",))
-        bases = ", ".join(["python", *sorted(SYSTEM_BASES)])
+        if short in PROGRAM_BASES:
+            return self._program(recipe, PROGRAM_BASES[short])
+        bases = ", ".join(["python", *sorted(SYSTEM_BASES), *PROGRAM_BASES])
         problem = f"{recipe.base}: the local runtime builds on {bases}, and on the images it has"
         raise DockerfileError(recipe.base_line, "FROM", problem)
+
+    def _program(self, recipe: Recipe, program: str) -> Image:
+        if shutil.which(program) is None:
+            problem = (
+                f"{recipe.base}: is this machine's {program} here, which is not installed: sudo apt install {program}"
+            )
+            raise DockerfileError(recipe.base_line, "FROM", problem)
+        return Image("scratch", command=(program,))
 
     def _python(self) -> Image:
         """A layer that leads to this machine's interpreter: a virtual environment without anything installed."""
