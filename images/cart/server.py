@@ -40,23 +40,24 @@ LARGEST = 4096  # bytes of a form, and what a browser keeps of a cookie
 # `save` (what is known -> the text for the cookie).
 
 
+SESSIONS = {}
+
+
 class Memory:
     """Sessions in this process. They end with it, and no other copy of the shop knows them."""
 
-    sessions: dict = {}
-
     def load(self, cookie):
-        if cookie in self.sessions:
-            return self.sessions[cookie], ""
+        if cookie in SESSIONS:
+            return SESSIONS[cookie], ""
         return {}, "The cookie names a session that this process does not know." if cookie else ""
 
     def save(self, cookie, known):
-        number = cookie if cookie in self.sessions else secrets.token_urlsafe(9)
-        self.sessions[number] = known
+        number = cookie if cookie in SESSIONS else secrets.token_urlsafe(9)
+        SESSIONS[number] = known
         return number
 
     def forget(self, cookie):
-        self.sessions.pop(cookie, None)
+        SESSIONS.pop(cookie, None)
 
 
 class Cookie:
