@@ -1,4 +1,4 @@
-"""`lab.browser("http://shop")`: a client with a cookie jar, as a customer's browser is one; real HTTP, from this machine.
+"""`lab.browser("http://shop")`: a client with a cookie jar, as a customer's browser; real HTTP, from this machine.
 
 `services.py` says where a name leads. Each browser has an address of its own where the lab's network allows it, so that
 a Service which is sticky by client can tell them apart; and a connection of its own for each request, so that one which

@@ -1,7 +1,8 @@
 """A TCP conversation with itself, watched: a server, a client, their packets and what the kernel says of both ends.
 
 `handshake.py` runs this file as a process of its own, if possible in a network namespace of its own, where nobody else
-talks and looking at packets needs no root. It is told on stdin what to do next (the words of STEPS), a word a line, and tells on stdout, as JSON lines, what was seen: packets where they may be captured, socket states always.
+talks and looking at packets needs no root. It is told on stdin what to do next (a word of STEPS a line), and tells on
+stdout, as JSON lines, what was seen: packets where they may be captured, socket states always.
 """
 
 from __future__ import annotations
@@ -50,11 +51,9 @@ def states(table: str, server: int, client: int) -> dict[str, str]:
         _, local, remote, state = line.split()[:4]
         ports = (int(local[-4:], 16), int(remote[-4:], 16))
         name = STATES[int(state, 16) - 1] if 0 < int(state, 16) <= len(STATES) else "CLOSED"
-        if ports == (server, 0) and found["server"] == "CLOSED":
+        if ports == (server, client) or (ports == (server, 0) and found["server"] == "CLOSED"):
             found["server"] = name
-        elif client and ports == (server, client):
-            found["server"] = name
-        elif client and ports == (client, server):
+        elif ports == (client, server):
             found["client"] = name
     return found
 
