@@ -20,6 +20,7 @@ from k8slab.api.selectors import format_selector
 from k8slab.client.http import HttpClient
 from k8slab.client.images import Image, Images
 from k8slab.lab import diagram, magics, manifests, services, waiting
+from k8slab.lab.browser import Browser
 from k8slab.lab.faults import Faults
 from k8slab.lab.kubectl import Kubectl, Text
 from k8slab.lab.shows import Shows
@@ -124,6 +125,10 @@ class Lab(Faults, Shows):
                 "Only a lab builds and keeps images. A cluster pulls them from a registry: push yours there."
             )
         return Images(self.api)
+
+    def browser(self, url: str, name: str = "you") -> Browser:
+        """A browser with a cookie jar of its own, at a URL of the cluster: `get("/")`, `post("/cart", item="tea")`."""
+        return Browser(self.api, url, self.namespace, name=name, direct=self.context is None)
 
     # ---- looking at it --------------------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from k8slab.runtime.images import Config, Source
 from k8slab.runtime.layers import GONE, PYTHON, PYTHON_HOME, Layers, spread
 
 SYSTEM_BASES = {"scratch", "debian", "ubuntu", "alpine", "busybox", "fedora", "buildpack-deps"}
+PROGRAM_BASES = {"redis": "redis-server"}  # official images that are one program: this machine's own, if it has it
 PYTHON_PATH = {"PATH": f"{PYTHON_HOME}/bin:/usr/local/bin:/usr/bin:/bin"}
 PYTHON_BASE = Config((PYTHON,), PYTHON_PATH, command=("python3",), python=True)
 
@@ -90,7 +91,12 @@ class Builder:
             return PYTHON_BASE
         if short in SYSTEM_BASES:
             return Config(command=() if short == "scratch" else ("/bin/sh",))
-        bases = ", ".join(["python", *sorted(SYSTEM_BASES)])
+        if (program := PROGRAM_BASES.get(short)) and not shutil.which(program):
+            problem = f"{name}: is this machine's {program} here, which it lacks: sudo apt install {program}"
+            raise DockerfileError(line, keyword, problem)
+        if program:
+            return Config(command=(program,))
+        bases = ", ".join(["python", *sorted(SYSTEM_BASES), *PROGRAM_BASES])
         problem = f"{name}: the local runtime builds on {bases}, and on the images it has (`k8slab images list`)"
         raise DockerfileError(line, keyword, problem)
 
