@@ -56,11 +56,11 @@ FIGURES = {
     "read": Figure("a read at 200 requests/s over HTTPS, ms", api.reads, 10.0, "p99"),
     "write": Figure("a write at 200 requests/s over HTTPS, ms", api.writes, 20.0, "p99"),
     "proxy": Figure("HTTP requests/s through kubeproxy", proxy.kubeproxy, 5000.0, more_is_better=True),
-    "proxy, backend alone": Figure("  to the backend itself", proxy.backend_alone),
-    "proxy, nginx": Figure("  through nginx, one worker", proxy.nginx),
+    "proxy, backend alone": Figure("  requests/s to the backend itself", proxy.backend_alone),
+    "proxy, nginx": Figure("  requests/s through nginx, one worker", proxy.nginx),
     "proxy, a connection each": Figure("connections/s, a request each, through kubeproxy", proxy.short),
-    "proxy, backend alone, a connection each": Figure("  to the backend itself", proxy.short_alone),
-    "proxy, nginx, a connection each": Figure("  through nginx, one worker", proxy.short_nginx),
+    "proxy, backend alone, a connection each": Figure("  connections/s to the backend itself", proxy.short_alone),
+    "proxy, nginx, a connection each": Figure("  connections/s through nginx, one worker", proxy.short_nginx),
     "scale": Figure("3 -> 300 pods Ready, simulated, s", scale.to_300, 1.5),
 }
 
