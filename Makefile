@@ -50,7 +50,7 @@ test-all: test
 	$(BIN)/pytest -n $(JOBS) -m slow
 
 bench: $(VENV)/test
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks --write docs/numbers.md
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
