@@ -130,27 +130,28 @@ def spread(layers: Iterable[Path], root: Path) -> None:
     """Lay them over each other. What is in the way is replaced; a link in `root` is never gone through."""
     root.mkdir(parents=True, exist_ok=True)
     for layer in layers:
-        _spread(layer, root)
+        _spread(str(layer), str(root))
 
 
-def _spread(source: Path, target: Path) -> None:
-    entries = list(os.scandir(source))
+def _spread(source: str, target: str) -> None:
+    with os.scandir(source) as found:
+        entries = list(found)
     for entry in entries:
         if (gone := entry.name.removeprefix(GONE)) != entry.name and gone not in ("", ".", ".."):
-            remove(target / gone)
+            remove(Path(target, gone))
     for entry in entries:
-        path = target / entry.name
+        path = f"{target}/{entry.name}"
         if entry.name.startswith(GONE):
             continue
         if entry.is_dir(follow_symlinks=False):
-            if path.is_symlink() or not path.is_dir():
-                remove(path)
-                path.mkdir()
-            _spread(Path(entry.path), path)
+            if os.path.islink(path) or not os.path.isdir(path):
+                remove(Path(path))
+                os.mkdir(path)
+            _spread(entry.path, path)
             shutil.copystat(entry.path, path)
         else:
             if os.path.lexists(path):
-                remove(path)
+                remove(Path(path))
             shutil.copy2(entry.path, path, follow_symlinks=False)
 
 
