@@ -47,7 +47,7 @@ class Finding:
 
 def examine() -> list[Finding]:
     """Look at everything; takes a tenth of a second at most where fences work."""
-    return [*_machine(), *_runtimes(), *_fences(), *_limits(), *_programs()]
+    return [*_machine(), *_runtimes(), *_images(), *_fences(), *_limits(), *_programs()]
 
 
 def as_json(findings: list[Finding]) -> str:
@@ -96,6 +96,14 @@ def _runtimes() -> Iterator[Finding]:
     detail = "containers are processes of this machine" if local else "needs Linux with 127.0.0.0/8 as its loopback"
     yield Finding("runtime", "local", local, detail)
     yield Finding("runtime", "simulated", True, "containers are records, for scale and tests")
+
+
+def _images() -> Iterator[Finding]:
+    """What `k8slab images build` can do on the local runtime."""
+    found = isolation.probe()
+    runs = bool(found.bubblewrap)
+    detail = "each in a container of its own" if runs else f"COPY only: {_why(found.missing.get('mount'))}"
+    yield Finding("images", "RUN in Dockerfiles", runs, detail)
 
 
 def _fences() -> Iterator[Finding]:

@@ -130,27 +130,28 @@ def spread(layers: Iterable[Path], root: Path) -> None:
     """Lay them over each other. What is in the way is replaced; a link in `root` is never gone through."""
     root.mkdir(parents=True, exist_ok=True)
     for layer in layers:
-        _spread(layer, root)
+        _spread(str(layer), str(root))
 
 
-def _spread(source: Path, target: Path) -> None:
-    entries = list(os.scandir(source))
+def _spread(source: str, target: str) -> None:
+    with os.scandir(source) as found:
+        entries = list(found)
     for entry in entries:
         if (gone := entry.name.removeprefix(GONE)) != entry.name and gone not in ("", ".", ".."):
-            remove(target / gone)
+            remove(Path(target, gone))
     for entry in entries:
-        path = target / entry.name
+        path = f"{target}/{entry.name}"
         if entry.name.startswith(GONE):
             continue
         if entry.is_dir(follow_symlinks=False):
-            if path.is_symlink() or not path.is_dir():
-                remove(path)
-                path.mkdir()
-            _spread(Path(entry.path), path)
+            if os.path.islink(path) or not os.path.isdir(path):
+                remove(Path(path))
+                os.mkdir(path)
+            _spread(entry.path, path)
             shutil.copystat(entry.path, path)
         else:
             if os.path.lexists(path):
-                remove(path)
+                remove(Path(path))
             shutil.copy2(entry.path, path, follow_symlinks=False)
 
 
@@ -162,11 +163,14 @@ def snapshot(root: Path) -> dict[str, Seen]:
 def changes(root: Path, before: Mapping[str, Seen], hidden: Collection[str], layer: Path) -> None:
     """Move what has changed since into a layer. `hidden` are paths where something else was mounted meanwhile."""
     after = set()
-    for name, path, found in list(walk(root)):
+    for name, path, found in walk(root):
         if path.name.startswith(GONE) or _within(name, hidden):
             continue
         after.add(name)
         kind = stat.S_IFMT(found.st_mode)
+        needed = {stat.S_IFDIR: 0o700, stat.S_IFREG: 0o400}.get(kind, 0)  # that we can read it, and walk on into it
+        if found.st_mode & needed != needed:
+            path.chmod(found.st_mode & 0o777 | needed)
         above_hidden = kind == stat.S_IFDIR and any(other.startswith(f"{name}/") for other in hidden)
         if before.get(name) == _seen(found) or (above_hidden and name not in before):
             continue
@@ -178,13 +182,11 @@ def changes(root: Path, before: Mapping[str, Seen], hidden: Collection[str], lay
             target.mkdir(exist_ok=True)
         elif kind in (stat.S_IFREG, stat.S_IFLNK):  # sockets, pipes and devices are of one machine only
             shutil.copy2(path, target, follow_symlinks=False)
-        if kind in (stat.S_IFDIR, stat.S_IFREG):  # no user's rights but its own; and we must be able to read it again
-            target.chmod((found.st_mode & 0o777) | (0o700 if kind == stat.S_IFDIR else 0o400))
+        if needed:  # nobody's rights but the user's own: no setuid
+            target.chmod(found.st_mode & 0o777 | needed)
     for name in sorted(before.keys() - after):
         parent = os.path.dirname(name)
-        if (parent in after or not parent) and not any(
-            name == other or name.startswith(f"{other}/") for other in hidden
-        ):
+        if (parent in after or not parent) and not _within(name, hidden):
             mark = layer / parent / (GONE + os.path.basename(name))
             mark.parent.mkdir(parents=True, exist_ok=True)
             mark.touch()

@@ -71,6 +71,18 @@ def test_a_change_that_hides_its_time_is_found(tmp_path: Path) -> None:
     assert seen(layer) == {"a": "2"}
 
 
+def test_what_a_step_locked_is_in_the_layer_and_can_be_read_again(tmp_path: Path) -> None:
+    root = fill(tmp_path / "root", a="1")
+    before = snapshot(root)
+    fill(root, locked__f="2")
+    (root / "locked/f").chmod(0o4000)
+    (root / "locked").chmod(0)
+    changes(root, before, set(), layer := tmp_path / "layer")
+    assert seen(layer) == {"locked/f": "2"}
+    assert (layer / "locked").stat().st_mode & 0o7777 == 0o700
+    assert (layer / "locked/f").stat().st_mode & 0o7777 == 0o400
+
+
 @pytest.mark.parametrize("name", [f"{GONE}..", f"{GONE}.", GONE])
 def test_marks_take_away_what_is_beside_them_only(tmp_path: Path, name: str) -> None:
     fill(tmp_path / "layer", x="")
