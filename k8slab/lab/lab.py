@@ -7,6 +7,7 @@ starts the server; the widgets and checks are handed a Lab.
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -125,6 +126,14 @@ class Lab(Faults, Shows):
                 "Only a lab builds and keeps images. A cluster pulls them from a registry: push yours there."
             )
         return Images(self.api)
+
+    def dial(self, address: str) -> socket.socket:
+        """A TCP connection through a Service: `dial("chat:2323")`. Raises LabError when nobody answers."""
+        if self.context is not None:
+            raise LabError(
+                f"Only in a lab is a Service's address reached from here: `kubectl port-forward svc/{address}`."
+            )
+        return services.dial(self.api, address, self.namespace)
 
     def browser(self, url: str, name: str = "you") -> Browser:
         """A browser with a cookie jar of its own, at a URL of the cluster: `get("/")`, `post("/cart", item="tea")`."""
