@@ -14,11 +14,12 @@ from k8slab.api.objects import Obj, controller_of
 from k8slab.clock import from_timestamp
 from k8slab.widgets import pod_state, story_words, versions
 from k8slab.widgets.board_nodes import node_card
+from k8slab.widgets.board_services import all_services
 from k8slab.widgets.board_wishes import age_order, all_wishes
 from k8slab.widgets.delta import Picture
 from k8slab.widgets.feed import Snapshot
 
-KINDS = ("Node", "Pod", "ReplicaSet", "Deployment", "Event")
+KINDS = ("Node", "Pod", "ReplicaSet", "Deployment", "Event", "Service", "EndpointSlice")
 WISHERS = ("Deployment", "ReplicaSet", "StatefulSet", "ReplicationController")  # they wish for a number of pods
 LEVELS = (("tiles", 30), ("chips", 100), ("cells", 300))  # from this many pods on it is the next; then bars
 DRAWN, CARDS = 2000, 60  # pods and nodes beyond are counted and not drawn
@@ -48,6 +49,8 @@ def picture(objects: Snapshot, facts: Facts, before: Picture | None = None) -> P
         "pods": tiles,
         "wishes": wishes,
         "versions": known,
+        "services": all_services(objects.get("Service", ()), objects.get("EndpointSlice", ())),
+        "namespaces": sorted({thing["ns"] for thing in [*tiles.values(), *wishes.values()]}),
         "density": density(len(tiles), before.get("density", "tiles")),
         "undrawn": {
             "pods": max(0, len(objects.get("Pod", ())) - DRAWN),
@@ -87,6 +90,11 @@ def app_of(pod: Obj, links: Sequence[Sequence[str]]) -> str:
     return links[0][1] if links else pod["metadata"]["name"]
 
 
+def group_of(pod: Obj, links: Sequence[Sequence[str]]) -> str:
+    """Its topmost owner, as `namespace/Deployment/web`; with no owner, `namespace//`."""
+    return "/".join((pod["metadata"].get("namespace", ""), *(links[0] if links else ("", ""))))
+
+
 def short_id(pod: Obj, links: Sequence[Sequence[str]]) -> str:
     """Its name without its owner's: `x2j5h` of web-7d5bc-x2j5h, `0` of redis-0; empty when it has no owner."""
     name: str = pod["metadata"]["name"]
@@ -118,7 +126,8 @@ def summary(tiles: Picture, nodes: Picture, wishes: Picture) -> str:
 
 def _tiles(seen: Sequence[_Seen], known: versions.Versions, nodes: Picture, facts: Facts, before: Picture) -> Picture:
     old: Picture = before.get("pods", {})
-    places = _Places(old)
+    places = _Places(old, "node", "place")
+    spots = _Places(old, "group", "spot")
     tiles: Picture = {}
     for one in seen:
         pod, uid = one.pod, one.pod["metadata"]["uid"]
@@ -129,6 +138,7 @@ def _tiles(seen: Sequence[_Seen], known: versions.Versions, nodes: Picture, fact
             continue
         tile = _tile(one, known[one.version], pod_state.read(pod, silent), silent)
         tile["place"] = places.of(uid, node)
+        tile["spot"] = spots.of(uid, tile["group"])
         if tile["state"] == "terminating":
             tile |= _grace(pod, known_as, facts)
         tiles[uid] = tile
@@ -154,6 +164,7 @@ def _tile(one: _Seen, version: Picture, state: pod_state.PodState, silent: bool)
         "app": app_of(pod, one.owners),
         "id": short_id(pod, one.owners),
         "of": one.version,
+        "group": group_of(pod, one.owners),
         "state": state.state,
         "word": state.word,
         "why": state.why,
@@ -180,20 +191,22 @@ def _grace(pod: Obj, old: Picture | None, facts: Facts) -> Picture:
 
 
 class _Places:
-    """Gives each pod a place on its node: the one it has had, or the first that is free."""
+    """Gives each pod a place on its node, or in its group: the one it has had, or the first that is free."""
 
-    def __init__(self, old: Picture) -> None:
-        self._old = {uid: (tile["node"], tile["place"]) for uid, tile in old.items()}
+    def __init__(self, old: Picture, where: str, place: str) -> None:
+        self._old = {uid: (tile[where], tile[place]) for uid, tile in old.items()}
+        self._free: dict[str, int] = {}  # below this, none is free
         self._taken = set(self._old.values())  # also of those that just went: their place closes after a moment
 
-    def of(self, uid: str, node: str) -> int:
+    def of(self, uid: str, where: str) -> int:
         had = self._old.get(uid)
-        if had and had[0] == node:
+        if had and had[0] == where:
             return int(had[1])
-        place = 0
-        while (node, place) in self._taken:
+        place = self._free.get(where, 0)
+        while (where, place) in self._taken:
             place += 1
-        self._taken.add((node, place))
+        self._free[where] = place
+        self._taken.add((where, place))
         return place
 
 
