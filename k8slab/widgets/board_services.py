@@ -46,7 +46,8 @@ def _service(service: Obj, ends: dict[str, bool]) -> Picture:
     if rest:
         told += f"; {some_pods(rest)} with its labels {'is' if rest == 1 else 'are'} not ready"
     ip = service["spec"].get("clusterIP", "")
-    return {"name": name, "ns": namespace, "ip": ip, "ports": ports, "pods": lit, "told": told + "."}
+    known = {"uid": service["metadata"]["uid"], "name": name, "ns": namespace, "ip": ip, "ports": ports}
+    return {**known, "pods": lit, "told": told + "."}
 
 
 def _name(obj: Obj) -> tuple[str, str]:

@@ -127,7 +127,7 @@ def mixed(now=START):
         for n, state in enumerate(states)
     ]
     gone = leaving(pod("web-7d5bc-leaves", owner=rs), 30, now)
-    cart = deployment("cart", 2, "k8slab/cart:v3", namespace="shop")
+    cart = deployment("cart", 2, "k8slab/cart:v3", namespace="shop", at=START + 9)
     carts = replica_set("cart-6f8d9", 2, cart, namespace="shop")
     behind = [
         pod(f"cart-6f8d9-{n}xk2", f"node-{n}", owner=carts, image="k8slab/cart:v3", namespace="shop") for n in (1, 2)
