@@ -39,7 +39,8 @@ def picture(objects: Snapshot, facts: Facts, before: Picture | None = None) -> P
     before = before or {}
     pods = sorted(objects.get("Pod", ()), key=age_order)[:DRAWN]
     owners = {obj["metadata"]["uid"]: obj for kind in WISHERS for obj in objects.get(kind, ())}
-    seen = [_recognise(pod, owners, before.get("pods", {}).get(pod["metadata"]["uid"])) for pod in pods]
+    old, links = before.get("pods", {}), _Links(owners)
+    seen = [_recognise(pod, links.of(pod), old.get(pod["metadata"]["uid"])) for pod in pods]
     known = versions.learn(before.get("versions", {}), [(one.version, one.pod) for one in seen], _revisions(owners))
     nodes = _nodes(objects, facts)
     tiles = _tiles(seen, known, nodes, facts, before)
@@ -66,9 +67,25 @@ class _Seen(NamedTuple):
     version: str  # its key among the versions
 
 
-def _recognise(pod: Obj, owners: Mapping[str, Obj], old: Picture | None) -> _Seen:
+class _Links:
+    """Each pod's chain of owners. Pods of one owner share it, and most have the same few."""
+
+    def __init__(self, owners: Mapping[str, Obj]) -> None:
+        self._owners = owners
+        self._known: dict[str, list[list[str]]] = {}
+
+    def of(self, pod: Obj) -> list[list[str]]:
+        ref = controller_of(pod)
+        if not ref:
+            return []
+        found = self._known.get(ref["uid"])
+        if found is None:
+            found = self._known[ref["uid"]] = chain(pod, self._owners)
+        return found
+
+
+def _recognise(pod: Obj, links: list[list[str]], old: Picture | None) -> _Seen:
     """Whose it is, and its version, which it keeps even when it is released or its owners are gone before it."""
-    links = chain(pod, owners)
     if old and links and len(old["owners"]) > len(links) and old["owners"][-1] == links[-1]:
         links = old["owners"]
     return _Seen(pod, links, old["of"] if old else versions.key(app_of(pod, links), pod))
