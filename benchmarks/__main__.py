@@ -2,8 +2,8 @@
 
     python -m benchmarks [--runs N] [--write docs/numbers.md] [--simulated NODES,PODS] [NAME ...]
 
-A name is a figure's first word: up, memory, container, pod, kill, import, read, write, proxy, scale. `--simulated`
-(as in 5000,150000) takes minutes and is measured only when it is asked for. `--write` notes the figures down.
+A name is a figure's first word: up, memory, container, pod, kill, import, read, write, proxy, board, scale.
+`--simulated` (as in 5000,150000) takes minutes and is measured only when it is asked for. `--write` notes the figures down.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from benchmarks import api, lab, numbers, proxy, scale
+from benchmarks import api, board, lab, numbers, proxy, scale
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,7 @@ FIGURES = {
     "proxy, a connection each": Figure("connections/s, a request each, through kubeproxy", proxy.short),
     "proxy, backend alone, a connection each": Figure("  connections/s to the backend itself", proxy.short_alone),
     "proxy, nginx, a connection each": Figure("  connections/s through nginx, one worker", proxy.short_nginx),
+    "board": Figure("board, 200 pods, 10 changes/s: of a core, in the kernel, %", board.cost, 5.0),
     "scale": Figure("3 -> 300 pods Ready, simulated, s", scale.to_300, 1.5),
 }
 

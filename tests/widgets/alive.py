@@ -34,6 +34,14 @@ class Alive:
         while not self.sent.empty():
             self.page.evaluate("(message) => heard(message)", self.sent.get())
 
+    def changes(self, change: Callable[[], object]) -> None:
+        """Make something happen, and wait until the page has drawn it."""
+        seq = self.view._seq
+        change()
+        self.until(lambda: self.view._seq > seq)
+        self.pump()
+        self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
     def until(self, what: str | Callable[[], object]) -> Any:
         """Wait for a JavaScript expression, or a function, to be true; carries messages meanwhile."""
         for _ in range(500):

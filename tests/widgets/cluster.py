@@ -101,6 +101,20 @@ def shop(pods=3, nodes=3):
     return [*(node(f"node-{n + 1}") for n in range(nodes)), web, rs, *made]
 
 
+def service(name="web", ip="127.80.0.7", **more):
+    return thing("Service", name, {"selector": {"app": name}, "clusterIP": ip, "ports": [{"port": 80}]}, {}, **more)
+
+
+def endpoints(name, ready=(), waiting=(), **more):
+    """The EndpointSlice of a Service, with these pods."""
+    made = thing("EndpointSlice", f"{name}-x", {}, {}, labels={"kubernetes.io/service-name": name}, **more)
+    ends = [(one, True) for one in ready] + [(one, False) for one in waiting]
+    made["endpoints"] = [
+        {"targetRef": {"kind": "Pod", "uid": one["metadata"]["uid"]}, "conditions": {"ready": ok}} for one, ok in ends
+    ]
+    return made
+
+
 def mixed(now=START):
     """Every state at once, on nodes of which one is off."""
     web = deployment(replicas=3)
@@ -113,7 +127,14 @@ def mixed(now=START):
         for n, state in enumerate(states)
     ]
     gone = leaving(pod("web-7d5bc-leaves", owner=rs), 30, now)
-    return [*nodes, web, rs, *pods, gone, pod("web-7d5bc-lost1", "node-3", owner=rs)]
+    cart = deployment("cart", 2, "k8slab/cart:v3", namespace="shop", at=START + 9)
+    carts = replica_set("cart-6f8d9", 2, cart, namespace="shop")
+    behind = [
+        pod(f"cart-6f8d9-{n}xk2", f"node-{n}", owner=carts, image="k8slab/cart:v3", namespace="shop") for n in (1, 2)
+    ]
+    ends = endpoints("web", [pods[0], pods[7]], [pods[1]])
+    lost = pod("web-7d5bc-lost1", "node-3", owner=rs)
+    return [*nodes, web, rs, cart, carts, service(), ends, *pods, gone, lost, *behind]
 
 
 class Following:
