@@ -124,6 +124,11 @@ class Lab(Faults):
         # By name: widgets are built upon the lab, which knows none of them.
         return import_module("k8slab.widgets.board").show(self)
 
+    def traffic(self, service: str, *, rate: float | None = None, path: str = "/", cookies: bool | None = None) -> Any:
+        """Requests through a Service, so many a second, live: the view of `k8slab.widgets.traffic`. Its own default is
+        5 a second; shown again without a rate it keeps the one it has. With `cookies`, clients send theirs back."""
+        return import_module("k8slab.widgets.traffic").show(self, service, rate, path, cookies)
+
     # ---- waiting, and breaking it ---------------------------------------------------------------------------------
 
     def wait(self, what: str, timeout: float = SECONDS) -> float:

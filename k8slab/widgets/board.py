@@ -12,7 +12,7 @@ from typing import Any
 
 from k8slab.api.objects import condition, condition_is
 from k8slab.clock import from_timestamp
-from k8slab.widgets import board_actions, still, story
+from k8slab.widgets import board_actions, still, story, versions
 from k8slab.widgets.base import View, source
 from k8slab.widgets.board_model import KINDS, Facts, picture
 from k8slab.widgets.delta import Picture
@@ -77,7 +77,10 @@ class Board(View):
         deeds, self._deeds = self._deeds, []
         self._story = story.advance(self._story, happenings, deeds, now)
         self._forget_power(world)
-        self._last = picture(snapshot, Facts(now, self._lab.speed, self._off), self._last)
+        book = versions.book(self._lab.name)
+        before = {**self._last, "versions": book.known}
+        self._last = picture(snapshot, Facts(now, self._lab.speed, self._off), before)
+        book.share(self._last["versions"])
         problem = self._unfollow.problem
         return {**self._last, "story": story.told(self._story), "lab": about(self._lab), "problem": problem}
 

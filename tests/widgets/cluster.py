@@ -87,7 +87,7 @@ def leaving(obj, grace=30, at=START, speed=10.0):
 def snapshot(*objects):
     kinds: dict[str, list[Any]] = {kind: [] for kind in ("Node", "Pod", "ReplicaSet", "Deployment", "Event")}
     for obj in objects:
-        kinds[obj["kind"]].append(obj)
+        kinds.setdefault(obj["kind"], []).append(obj)
     return kinds
 
 
@@ -98,6 +98,28 @@ def shop(pods=3, nodes=3):
     names = [f"web-7d5bc-{number:05d}" for number in range(pods)]
     made = [pod(name, f"node-{i % nodes + 1}", owner=rs, at=START + i) for i, name in enumerate(names)]
     return [*(node(f"node-{n + 1}") for n in range(nodes)), web, rs, *made]
+
+
+def service(name="web", selector=None, port=80, address="127.64.250.9", **more):
+    """A Service that selects app=NAME, and the slice of the pods it sends requests to."""
+    ports = [{"port": port, "targetPort": 8080}]
+    return thing(
+        "Service", name, {"clusterIP": address, "ports": ports, "selector": selector or {"app": name}} | more, {}
+    )
+
+
+def endpoints(*pods, name="web"):
+    """The EndpointSlice of a Service with these pods, ready ones."""
+    found = thing("EndpointSlice", f"{name}-1", {}, {}, labels={"kubernetes.io/service-name": name})
+    found["endpoints"] = [
+        {
+            "addresses": ["127.64.1.9"],
+            "conditions": {"ready": True},
+            "targetRef": {"kind": "Pod", "name": each["metadata"]["name"]},
+        }
+        for each in pods
+    ]
+    return found
 
 
 class Following:
@@ -131,6 +153,12 @@ class FakeApi:
         for tell in list(self.followers):
             tell(self.now)
 
+    def find(self, kind, name, namespace=""):
+        return next((obj for obj in self.now.get(kind, ()) if obj["metadata"]["name"] == name), None)
+
+    def list(self, kind, namespace="", selector=""):
+        return list(self.now.get(kind, ()))
+
     def delete(self, kind, name, namespace=""):
         self._called("delete", kind, name, namespace)
 
@@ -155,6 +183,7 @@ class FakeLab:
 
     def __init__(self, *objects, name="shop", speed=10.0, **abilities):
         self.name, self.speed, self.objects, self.api = name, speed, objects, FakeApi(*objects)
+        self.namespace, self.context = "default", None
         fences = {"fences": ["session", "folder", "environment", "limits"], "missing": {"cgroup": "not writable here"}}
         all_fences = ["session", "folder", "environment", "limits", "pid", "mount", "cgroup"]
         known = {"runtime": "local", "version": "1.36", "all_fences": all_fences, "crash": True, "power": True}
