@@ -129,6 +129,10 @@ class Lab(Faults):
         5 a second; shown again without a rate it keeps the one it has. With `cookies`, clients send theirs back."""
         return import_module("k8slab.widgets.traffic").show(self, service, rate, path, cookies)
 
+    def rollout(self, deployment: str) -> Any:
+        """A Deployment's versions as they trade places, within their bounds: the view of `k8slab.widgets.rollout`."""
+        return import_module("k8slab.widgets.rollout").show(self, deployment)
+
     # ---- waiting, and breaking it ---------------------------------------------------------------------------------
 
     def wait(self, what: str, timeout: float = SECONDS) -> float:

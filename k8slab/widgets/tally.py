@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from k8slab.widgets.requests import Result
@@ -56,6 +56,7 @@ class Tally:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._seconds: dict[int, list[int]] = {}  # second -> [answered, failed]
+        self.on_failure: list[Callable[[], object]] = []  # called, on any thread, when a request has failed
         self.clear()
 
     def clear(self) -> None:
@@ -81,6 +82,8 @@ class Tally:
                 self._last_failure = (result.at, reason(result), pod)
             if len(self._flights) < DOTS or failed:
                 self._flights = [*self._flights, (pod, failed)][-DOTS:]
+        for tell in self.on_failure if failed else ():
+            tell()
 
     def flights(self) -> list[tuple[str, bool]]:
         """Some of the requests since this was last asked, those that failed first: (pod, failed)."""
