@@ -133,6 +133,10 @@ class Lab(Faults):
         """A Deployment's versions as they trade places, within their bounds: the view of `k8slab.widgets.rollout`."""
         return import_module("k8slab.widgets.rollout").show(self, deployment)
 
+    def autoscale(self, autoscaler: str) -> Any:
+        """What an autoscaler measures, reckons and does, over time: the view of `k8slab.widgets.autoscale`."""
+        return import_module("k8slab.widgets.autoscale").show(self, autoscaler)
+
     # ---- waiting, and breaking it ---------------------------------------------------------------------------------
 
     def wait(self, what: str, timeout: float = SECONDS) -> float:
