@@ -27,24 +27,26 @@ class Autoscale extends Live {
     this.reckoned.hidden = !picture.found;
     this.reckoned.replaceChildren(h("p", null, "wanted = ceil(pods × measured / wished)"), ...(lines.length ? lines : ["no measurement yet"]).map((text) => h("code", null, text)));
     this.wait();
-    this.draw();
+    this.plot();
   }
 
   /** Only time moves "now": once a second, and nothing is asked of the kernel for it. */
-  tick() {
-    if (this.picture.found) this.paint();
+  beat() {
+    if (!this.picture.found) return 0;
+    this.update();
+    return 1000;
   }
 
   wait() {
-    const { windows, speed, until } = this.picture, left = until ? until - this.link.now() : 0;
+    const { windows, speed, until } = this.picture, left = until ? until - this.now() : 0;
     if (!windows) return say(this.waits, ""), undefined;
     const shorter = speed > 1 ? ` Divided by ${speed} here.` : "";
     say(this.waits, left > 0 ? `It may shrink in ${span(left)}, if the load stays low.` : `Before shrinking it looks back ${windows.down} s, before growing ${windows.up} s.${shorter}`);
   }
 
-  draw() {
+  plot() {
     const { picture } = this, width = Math.max(320, this.chart.clientWidth - 24);
-    const all = Object.values(picture.steps ?? {}).sort((a, b) => a.at - b.at), now = this.link.now();
+    const all = Object.values(picture.steps ?? {}).sort((a, b) => a.at - b.at), now = this.now();
     const from = Math.max(now - SPAN, Math.min(now - 20, all[0]?.at ?? now)), to = now + (now - from) * 0.08, history = since(all, from);
     const ax = axes(width, from, to), kids = [];
     const tops = [TOP, TOP + LOAD + BETWEEN, TOP + LOAD + METRIC + 2 * BETWEEN], base = tops[2] + PODS;
@@ -93,9 +95,4 @@ function amount(n) {
   return `${Math.round(n * 1000)}m`;
 }
 
-export default {
-  render({ model, el }) {
-    const view = new Autoscale(model, el);
-    return () => view.stop();
-  },
-};
+export default staged(Autoscale);

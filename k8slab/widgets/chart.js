@@ -1,59 +1,77 @@
-// What charts over time share: axes at the chart's real width, step lines, bands that must not be crossed.
-// live.js is below it, rollout.js and autoscale.js above.
+// A chart over time, drawn at its real width so that its text never scales: axes, bands, lines, marks.
+// `chart(height)` gives { el, draw(data), stop() }; chart.css has its style, view.js stands above in the module.
 
-const LEFT = 64, RIGHT = 190, TOP = 30; // px around the plot; text does not scale with it
+const SVG = "http://www.w3.org/2000/svg";
+const EDGE = { top: 8, right: 10, bottom: 20, left: 36 }; // room for tick labels of 11 px
 
-/** Where a moment and a number are on the page. */
-function axes(width, from, to) {
-  const right = width < 700 ? 20 : RIGHT;
-  const x = (at) => LEFT + ((width - LEFT - right) * (Math.min(Math.max(at, from), to) - from)) / (to - from);
-  return { width, x, left: LEFT, right: width - right, narrow: width < 700, from, to };
+/** An SVG element: svg("path", { d }, …children). */
+function svg(tag, props, ...kids) {
+  const el = document.createElementNS(SVG, tag);
+  set(el, props ?? {});
+  el.append(...kids.flat().filter((kid) => kid !== null && kid !== false && kid !== undefined));
+  return el;
 }
 
-const scaleY = (top, height, most) => (value) => top + height - (height * Math.min(value, most)) / most;
-
-/** A line that keeps each value until the next: points are [at, value], oldest first. */
-function steps(points, x, y, until) {
-  if (!points.length) return "";
-  let d = `M${x(points[0][0]).toFixed(1)} ${y(points[0][1]).toFixed(1)}`;
-  for (const [at, value] of points.slice(1)) d += `H${x(at).toFixed(1)}V${y(value).toFixed(1)}`;
-  return d + `H${x(until).toFixed(1)}`;
+/** Round values between two, about `count` of them: 1, 2 or 5 times a power of ten apart. */
+function ticks(low, high, count) {
+  const rough = (high - low) / Math.max(1, count), power = 10 ** Math.floor(Math.log10(rough || 1));
+  const step = power * ([1, 2, 5, 10].find((n) => n * power >= rough) ?? 10);
+  const all = [];
+  for (let at = Math.ceil(low / step - 1e-9) * step; at <= high + step * 1e-9; at += step) all.push(+at.toPrecision(12));
+  return all;
 }
 
-/** The area between two step lines of the same moments. */
-function area(points, x, y, until) {
-  if (!points.length) return "";
-  let d = steps(points.map(([at, , high]) => [at, high]), x, y, until);
-  for (const [at, low] of [...points].reverse()) d += `V${y(low).toFixed(1)}H${x(at).toFixed(1)}`;
-  return d + "Z";
+/** A chart `height` px high, as wide as what it stands in.
+    draw({ say, from, to, low?, high, unit?, bands?, lines?, marks?, xLabel?, yLabel? }), with times in seconds:
+    say    the whole chart in a sentence, for those who do not see it
+    bands  [{ from?, to?, low?, high?, kind }]           an area: `kind` becomes its class (warn, quiet, v)
+    lines  [{ points: [[t, value]], kind?, colour?, step?, name? }]   `step` draws corners, for what changes at once
+    marks  [{ at, value?, name, kind? }]                 a moment, or a point */
+function chart(height) {
+  const el = h("div", { class: "kl-chart", role: "img" }), drawing = svg("svg", { height, "aria-hidden": "true" });
+  el.append(drawing);
+  let data = null, width = 0;
+  const paint = () => {
+    width = Math.floor(el.clientWidth);
+    if (!data || width < 80) return;
+    set(drawing, { width, viewBox: `0 0 ${width} ${height}` });
+    set(el, { "aria-label": data.say });
+    drawing.replaceChildren(...chartParts(data, width, height));
+  };
+  const observer = new ResizeObserver(() => Math.floor(el.clientWidth) !== width && paint());
+  observer.observe(el);
+  return { el, stop: () => observer.disconnect(), draw: (now) => ((data = now), paint()) };
 }
 
-/** The steps from a moment on; the one that was true then begins with it. */
-function since(all, from) {
-  const first = all.findLastIndex((step) => step.at <= from);
-  return all.slice(Math.max(0, first)).map((step) => (step.at < from ? { ...step, at: from } : step));
+function chartParts(data, width, height) {
+  const { from, to, low = 0, high } = data, right = width - EDGE.right, floor = height - EDGE.bottom;
+  const x = (t) => EDGE.left + ((t - from) / (to - from || 1)) * (right - EDGE.left);
+  const y = (v) => floor - ((v - low) / (high - low || 1)) * (floor - EDGE.top);
+  const clip = (px, least, most) => Math.min(most, Math.max(least, px));
+  const yLabel = data.yLabel ?? ((v) => `${v}${data.unit ?? ""}`), xLabel = data.xLabel ?? ((t) => (t >= to ? "now" : `−${span(to - t)}`));
+  const times = ticks(from - to, 0, Math.max(2, Math.floor(width / 110))).map((ago) => to + ago);
+  return [
+    ...(data.bands ?? []).map((b) => {
+      const left = clip(x(b.from ?? from), EDGE.left, right), top = clip(y(b.high ?? high), EDGE.top, floor);
+      return svg("rect", { class: `band ${b.kind ?? ""}`, x: left, y: top, width: clip(x(b.to ?? to), left, right) - left, height: clip(y(b.low ?? low), top, floor) - top });
+    }),
+    ...ticks(low, high, Math.max(2, Math.floor(height / 40))).map((v) => [svg("line", { class: v === low ? "axis" : "grid", x1: EDGE.left, x2: right, y1: y(v), y2: y(v) }), svg("text", { x: EDGE.left - 6, y: y(v) + 4, "text-anchor": "end" }, yLabel(v))]).flat(),
+    ...times.map((t, i) => svg("text", { x: x(t), y: height - 5, "text-anchor": i === times.length - 1 ? "end" : i ? "middle" : "start" }, xLabel(t))),
+    ...(data.lines ?? []).map((line) => svg("path", { class: `line ${line.kind ?? ""}`, d: path(line, x, y, from), "--v": line.colour })),
+    ...(data.marks ?? []).filter((m) => m.at >= from && m.at <= to).map((m) => (m.value === undefined
+      ? svg("g", { class: `mark ${m.kind ?? ""}` }, svg("line", { x1: x(m.at), x2: x(m.at), y1: EDGE.top, y2: floor }), svg("text", { x: clip(x(m.at) + 4, EDGE.left, right - 60), y: EDGE.top + 9 }, m.name))
+      : svg("circle", { class: `mark ${m.kind ?? ""}`, cx: x(m.at), cy: y(m.value), r: 3.5 }))),
+  ];
 }
 
-const label = (x, y, text, props) => s("text", { x, y, ...props }, text);
-const line = (d, cls) => s("path", { d, class: cls });
-/** Numbers for an axis: 0 and two to five round ones above. */
-function ticks(most) {
-  const step = [1, 2, 5, 10, 20, 25, 50, 100, 200, 250, 500, 1000, 2000, 5000].find((n) => most / n <= 5) ?? 10000;
-  return Array.from({ length: Math.floor(most / step) + 1 }, (_, i) => i * step);
-}
-
-/** The seconds along the bottom, counted from `zero`. */
-function seconds(ax, y, zero) {
-  const span = ax.to - ax.from, step = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600].find((n) => span / n <= (ax.narrow ? 5 : 8)) ?? 1800;
-  const marks = [];
-  for (let at = Math.ceil((ax.from - zero) / step) * step; at <= ax.to - zero; at += step) marks.push(at);
-  return marks.map((at) => label(ax.x(zero + at), y, step >= 60 ? `${at / 60} min` : `${at} s`, { class: "t", "text-anchor": "middle" }));
-}
-
-let patterns = 0;
-/** Diagonal stripes, as a fill. */
-function stripes() {
-  const id = `kl-stripes-${++patterns}`;
-  const def = s("defs", null, s("pattern", { id, width: 7, height: 7, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" }, s("path", { d: "M0 0V7", class: "stripe" })));
-  return [def, `url(#${id})`];
+/** The path of a line, from the chart's left edge on: the last point before it still counts. */
+function path({ points, step }, x, y, from) {
+  const first = Math.max(0, points.findLastIndex(([t]) => t <= from));
+  let d = "", before = null;
+  for (const [t, value] of points.slice(first)) {
+    const at = x(Math.max(t, from)).toFixed(1), up = y(value).toFixed(1);
+    d += before === null ? `M${at} ${up}` : step ? `L${at} ${before}L${at} ${up}` : `L${at} ${up}`;
+    before = up;
+  }
+  return d;
 }

@@ -144,7 +144,9 @@ class Load:
         with self._news:
             self._closed = True
             self._news.notify_all()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._pool.shutdown(wait=not self._on_the_way, cancel_futures=True)
+        if threading.current_thread() is not self._pacer:
+            self._pacer.join(timeout=1)
 
     def _pace(self) -> None:
         due = 0.0

@@ -6,7 +6,7 @@ const AFTER = 12; // s for which time goes on in the chart once a release is com
 class Rollout extends Live {
   constructor(model, el) {
     super(model, el, "rollout", (picture) => `Rollout of the Deployment ${picture.name ?? ""}`);
-    this.pulse = setInterval(() => !this.hidden() && this.picture.failures?.by === "probe" && this.link.send({ do: "alive", id: "" }), 10000);
+    this.pulse = setInterval(() => !this.hidden() && this.picture.failures?.by === "probe" && this.connection.send({ do: "alive", id: "" }), 10000);
   }
 
   build() {
@@ -32,7 +32,7 @@ class Rollout extends Live {
     say(this.title, `Rollout of ${picture.name ?? ""}`);
     const parts = [];
     if (release?.new) parts.push(h("b", null, release.old ? `${release.old} → ${release.new}` : release.new));
-    if (release?.at) parts.push(h("span", null, picture.done ? "took " : "since ", h("b", null, span((picture.done || this.link.now()) - release.at))));
+    if (release?.at) parts.push(h("span", null, picture.done ? "took " : "since ", h("b", null, span((picture.done || this.now()) - release.at))));
     if (picture.paused) parts.push(h("b", null, "paused"));
     this.sums.replaceChildren(...parts);
     say(this.pause, picture.paused ? "Resume" : "Pause");
@@ -46,13 +46,15 @@ class Rollout extends Live {
     this.probe.checked = failures?.by === "probe";
     this.command.hidden = !this.did;
     say(this.command, this.did ?? "");
-    this.draw();
+    this.plot();
   }
 
   /** Only time moves the line "now": once a second while a release goes on, and a little after. */
-  tick() {
+  beat() {
     const { picture } = this;
-    if (picture.found && (!picture.done || this.link.now() - picture.done < AFTER)) this.paint();
+    if (!picture.found || (picture.done && this.now() - picture.done > AFTER + 1)) return 0;
+    this.update();
+    return 1000;
   }
 
   act(message) {
@@ -61,10 +63,10 @@ class Rollout extends Live {
 
   canary(by) { this.act({ do: "canary", pods: this.picture.canary.pods + by }); }
 
-  draw() {
+  plot() {
     const { picture } = this, width = Math.max(320, this.chart.clientWidth - 24);
     const all = Object.values(picture.steps ?? {}).sort((a, b) => a.at - b.at);
-    const now = picture.done ? Math.min(this.link.now(), Math.max(picture.done, all.at(-1)?.at ?? 0) + AFTER) : this.link.now();
+    const now = picture.done ? Math.min(this.now(), Math.max(picture.done, all.at(-1)?.at ?? 0) + AFTER) : this.now();
     const zero = picture.release?.at && now - picture.release.at < 900 ? picture.release.at : now - 20;
     const from = Math.max(zero - 4, Math.min(all[0]?.at ?? zero, zero) - 4), to = Math.max(from + 20, now + (now - from) * 0.12);
     const history = since(all, from);
@@ -133,9 +135,4 @@ class Rollout extends Live {
   }
 }
 
-export default {
-  render({ model, el }) {
-    const view = new Rollout(model, el);
-    return () => view.stop();
-  },
-};
+export default staged(Rollout);

@@ -6,7 +6,7 @@ const ALIVE = 10000; // ms: how often a page that looks says so while requests a
 class Traffic extends Live {
   constructor(model, el) {
     super(model, el, "traffic", (picture) => `Traffic to the Service ${picture.name ?? ""}`);
-    this.pulse = setInterval(() => !this.hidden() && this.picture.rate && this.link.send({ do: "alive", id: "" }), ALIVE);
+    this.pulse = setInterval(() => !this.hidden() && this.picture.rate && this.connection.send({ do: "alive", id: "" }), ALIVE);
   }
 
   build() {
@@ -90,9 +90,4 @@ function check(label, changed) {
   } };
 }
 
-export default {
-  render({ model, el }) {
-    const view = new Traffic(model, el);
-    return () => view.stop();
-  },
-};
+export default staged(Traffic);

@@ -7,7 +7,6 @@ the view: a page that is hidden or gone says so, or is no longer heard, and then
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,14 +14,13 @@ from k8slab.api.objects import Obj
 from k8slab.lab import Lab
 from k8slab.settings import LabError
 from k8slab.widgets import traffic_model, versions
-from k8slab.widgets.base import View, source
+from k8slab.widgets.base import STAGE, source
 from k8slab.widgets.delta import Picture
-from k8slab.widgets.feed import Snapshot
 from k8slab.widgets.requests import Load, Result, Way
 from k8slab.widgets.tally import Tally, named_in
 from k8slab.widgets.traffic_model import KINDS, OWNERS, Sending
+from k8slab.widgets.watching import LabView
 
-PATIENCE = 3.0  # s to wait for the first look at the cluster
 LEASE = 30.0  # s for which requests go on without a word from a page: a notebook that is run has none at first
 MOST = 200  # requests a second
 RECORDS = "Containers of the simulated runtime are records: nobody answers there."
@@ -30,11 +28,11 @@ RECORDS = "Containers of the simulated runtime are records: nobody answers there
 
 def show(lab: Lab, service: str, rate: float | None = None, path: str = "/", cookies: bool | None = None) -> Traffic:
     """The view of this Service; the same one however often it is asked for, with the rate asked for last."""
-    if lab.read(f"service/{service}") is None:
+    if lab.api.find("Service", service, lab.namespace) is None:
         raise LabError(
             f"The namespace {lab.namespace!r} has no Service {service!r}. `kubectl get services` lists them."
         )
-    view = Traffic.shown((lab.name, lab.namespace, service, path), lambda: Traffic(lab, service, path))
+    view = Traffic.of(lab, service, lab.namespace, path)
     view.ask_for(view.rate if rate is None else rate, view.cookies if cookies is None else cookies)
     return view
 
@@ -44,24 +42,23 @@ def running(lab: Lab, service: str) -> Traffic | None:
     return next((v for v in Traffic.open_views() if v.is_of(lab, service)), None)
 
 
-class Traffic(View):
+class Traffic(LabView):
     """Requests to one Service."""
 
-    _esm = source("view.js", "live.js", "traffic_scene.js", "traffic.js")
+    KINDS = KINDS
+    lab: Lab
+    _esm = source(*STAGE, "live.js", "traffic_scene.js", "traffic.js")
     _css = source("tokens.css", "live.css", "traffic.css")
 
-    def __init__(self, lab: Lab, service: str, path: str = "/") -> None:
-        self._lab, self.service, self._path = lab, service, path
-        self._namespace = lab.namespace
+    def __init__(self, lab: Lab, service: str, namespace: str, path: str = "/") -> None:
+        self.service, self._namespace, self._path = service, namespace, path
         self.rate, self.cookies = 5.0, False
         self.tally = Tally()
-        self._latest: Snapshot = {}
         self._versions: dict[str, str] = {}  # pod name -> version key, also of pods that are gone
         self._flight = 0
         self._dots: list[list[Any]] = []
-        self._way = Way(lab.api, f"http://{service}.{lab.namespace}{path}", lab.namespace, direct=lab.context is None)
         self._seen, self._until = "", 0.0
-        super().__init__((lab.name, lab.namespace, service, path))
+        super().__init__(lab, (service, namespace, path))
 
     @classmethod
     def open_views(cls) -> list[Traffic]:
@@ -70,25 +67,24 @@ class Traffic(View):
 
     def is_of(self, lab: Lab, service: str) -> bool:
         """Whether it shows this Service."""
-        return (self._lab.name, self._namespace, self.service) == (lab.name, lab.namespace, service)
+        return (self.lab.name, self._namespace, self.service) == (lab.name, lab.namespace, service)
 
     def start(self) -> None:
-        """Follow the cluster, and wait for the first look at it."""
-        self._load = Load(self._way.ask, self._count, lambda: self.post(lambda: None))
-        first = threading.Event()
-
-        def heard(snapshot: Snapshot) -> None:
-            self._latest = snapshot
-            first.set()
-            self.post(self._renew)
-
-        self._unfollow = self._lab.api.follow(KINDS, heard)
-        first.wait(PATIENCE)
+        """Follow the cluster; requests come later, when they are asked for."""
+        url = f"http://{self.service}.{self._namespace}{self._path}"
+        self._way = Way(self.lab.api, url, self._namespace, direct=self.lab.context is None)
+        self._load = Load(self._way.ask, self._count, self.changed)
+        self._load.keeps_cookies = self.cookies
+        super().start()
 
     def stop(self) -> None:
         """Send no more, follow no more."""
         self._load.close()
-        self._unfollow()
+        super().stop()
+
+    def changed(self) -> None:
+        """The cluster has, or the counts."""
+        self.post(self._renew)
 
     def ask_for(self, rate: float, cookies: bool) -> None:
         """Send so many requests a second from now on; with cookies, clients send back what they were given."""
@@ -113,7 +109,7 @@ class Traffic(View):
             self._flight += 1
             self._dots = [[uids.get(pod, ""), failed] for pod, failed in flights]
         flying = {"number": self._flight, "dots": self._dots}
-        return {**told, "name": self.service, "flights": flying, "problem": self._unfollow.problem}
+        return {**told, "name": self.service, "flights": flying, "problem": self.problem}
 
     def act(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
         """Change the rate, the cookies or the Service's affinity; count from zero; `alive` from a page that looks."""
@@ -128,7 +124,7 @@ class Traffic(View):
         elif do == "sticky":
             affinity = "ClientIP" if message.get("on") else "None"
             spec = {"sessionAffinity": affinity} | ({"sessionAffinityConfig": None} if affinity == "None" else {})
-            self._lab.api.patch("Service", self.service, self._namespace, {"spec": spec})
+            self.lab.api.patch("Service", self.service, self._namespace, {"spec": spec})
         elif do != "alive":
             return super().act(message)
         return {}
@@ -164,17 +160,17 @@ class Traffic(View):
     def _why_not(self, service: Obj | None) -> str:
         if service is None:
             return "There is no such Service."
-        networked = self._lab.context is not None or self._lab.abilities.get("networked", True)
+        networked = self.lab.context is not None or self.lab.abilities.get("networked", True)
         return "" if networked else RECORDS
 
     def _there(self) -> traffic_model.Behind:
-        return traffic_model.behind(self._latest, self.service, self._namespace)
+        return traffic_model.behind(self.latest, self.service, self._namespace)
 
     def _learn(self, there: traffic_model.Behind) -> versions.Versions:
-        book, keys = versions.book(self._lab.name), traffic_model.version_keys(there.pods, there.owners)
+        book, keys = versions.book(self.lab.name), traffic_model.version_keys(there.pods, there.owners)
         self._versions.update(keys)
         pods = [(keys[pod["metadata"]["name"]], pod) for pod in there.pods]
-        owners = {o["metadata"]["uid"]: o for kind in OWNERS for o in self._latest.get(kind, ())}
+        owners = {o["metadata"]["uid"]: o for kind in OWNERS for o in self.latest.get(kind, ())}
         return book.share(versions.learn(book.known, pods, versions.revisions(owners)))
 
     def _count(self, result: Result) -> None:

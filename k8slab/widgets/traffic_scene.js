@@ -20,7 +20,7 @@ function scene(view) {
   const el = h("div", { class: "scene" }, h("span", { class: "small dim heads" }, "Pods behind it"), heads, client.el, trunk, service.el, fan, pods, rows, more);
   let flown = null;
   return { el, update() {
-    const { picture } = view, list = byOrder(picture.pods), n = Math.max(2, list.length), w = fan.clientWidth || 112;
+    const { picture } = view, list = ordered(picture.pods), n = Math.max(2, list.length), w = fan.clientWidth || 112;
     set(el, { "--rows": n });
     const found = picture.service?.found;
     client.fill("Client", null, h("p", null, picture.through === "proxy" ? "through the API server" : "6 clients"), h("p", { class: "rate" }, h("b", null, Math.round(picture.rate ?? 0)), picture.on || !picture.rate ? " requests/s" : " requests/s, waiting"));
@@ -40,7 +40,7 @@ function scene(view) {
   /** One request on its way: to the Service, then to its pod; one that nobody answered ends at the Service. */
   function fly(uid, failed) {
     if (el.querySelectorAll(".dot").length >= MOST_DOTS) return;
-    const list = byOrder(view.picture.pods), i = list.findIndex((pod) => pod.uid === uid), n = Math.max(2, list.length);
+    const list = ordered(view.picture.pods), i = list.findIndex((pod) => pod.uid === uid), n = Math.max(2, list.length);
     const first = dot(trunk, `M0 ${(n * ROW) / 2}H${trunk.clientWidth}`, null, false, TRUNK);
     first.onfinish = () => {
       first.effect.target.remove();

@@ -122,6 +122,21 @@ def endpoints(*pods, name="web"):
     return found
 
 
+def mixed(now=START):
+    """Every state at once, on nodes of which one is off."""
+    web = deployment(replicas=3)
+    rs = replica_set(owner=web)
+    nodes = [node(f"node-{n}", zone="abc"[n - 1]) for n in (1, 2)]
+    nodes.append(node("node-3", ready="Unknown", since=now - 5, zone="c"))
+    states = ["ready", "notready", "starting", "crashing", "noimage", "done", "unplaced", "ready"]
+    pods = [
+        pod(f"web-7d5bc-{state[:4]}{n}", f"node-{n % 2 + 1}", state, owner=rs, restarts=n // 4)
+        for n, state in enumerate(states)
+    ]
+    gone = leaving(pod("web-7d5bc-leaves", owner=rs), 30, now)
+    return [*nodes, web, rs, *pods, gone, pod("web-7d5bc-lost1", "node-3", owner=rs)]
+
+
 class Following:
     """What `FakeApi.follow` gives."""
 
@@ -158,6 +173,10 @@ class FakeApi:
 
     def list(self, kind, namespace="", selector=""):
         return list(self.now.get(kind, ()))
+
+    def all(self):
+        """Every object there is now."""
+        return [obj for objects in self.now.values() for obj in objects]
 
     def delete(self, kind, name, namespace=""):
         self._called("delete", kind, name, namespace)

@@ -6,8 +6,8 @@ from k8slab.widgets import autoscale_model
 from k8slab.widgets.autoscale import Autoscale
 from k8slab.widgets.autoscale_model import History, Metric, advance, formula, look, picture, recommended, say, windows
 from tests.widgets import cluster
-from tests.widgets.bridge import Bridge
-from tests.widgets.browser import CHROMIUM, FAULTS, SWITCHES
+from tests.widgets.alive import Alive
+from tests.widgets.browser import FAULTS
 from tests.widgets.cluster import FakeLab, deployment, thing
 
 EVEN = {"up": 0.1, "down": 0.1}
@@ -38,6 +38,12 @@ def web(ready=3):
     made = deployment(replicas=ready)
     made["status"] = {"readyReplicas": ready}
     return made
+
+
+def grown(lab):
+    """The same autoscaler, one replica later."""
+    now = lab.api.now["HorizontalPodAutoscaler"][0]["status"]["currentReplicas"] + 1
+    return [hpa(percent=84 - now, current=now, desired=6), web(now)]
 
 
 def seen(*objects):
@@ -150,27 +156,14 @@ def test_without_an_autoscaler_and_in_words():
 # ---- in a browser -------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def page(request):
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
-        page = chromium.new_page(viewport={"width": getattr(request, "param", 1280), "height": 900})
-        errors = []
-        page.on("pageerror", lambda error: errors.append(error))
-        yield page
-        chromium.close()
-    assert errors == []
-
-
 @pytest.mark.browser
 @pytest.mark.parametrize("dark", [False, True])
-@pytest.mark.parametrize("page", [1280, 800], indirect=True)
+@pytest.mark.parametrize("page", [{}, {"width": 800}], indirect=True)
 def test_a_person_sees_the_numbers_and_what_is_held_back(page, dark):
     lab = FakeLab(hpa(percent=84, desired=6), web(), name=f"autoscale-{dark}")
-    view = Autoscale(lab, "web")
+    view = Autoscale(lab, "web", "default")
     try:
-        shown = Bridge(page, view, dark=dark)
+        shown = Alive(page, view, dark=dark)
         shown.until(lambda: page.get_by_text("ceil(3 × 1.68) = ceil(5.04) = 6").is_visible())
         shown.until(lambda: page.get_by_text("it asks for 6 instead of 3.").is_visible())
         lab.api.becomes(hpa(percent=10, current=6, desired=6, conditions=[HELD]), web(6))

@@ -52,6 +52,17 @@ def said(history, now):
     return picture(history, now, known(now), "web")["say"]
 
 
+def release(new=1):
+    """A release on its way: so many new pods are ready, and one is not."""
+    return [WEB2, OLD, NEW, service(), *pods(OLD, 3 - new), *pods(NEW, new), *pods(NEW, 1, "notready")]
+
+
+def further(lab):
+    """The same release a step further, or back."""
+    ready = sum(p["metadata"]["name"].startswith("web-bbb-re") for p in lab.api.now["Pod"])
+    return release(3 - ready)
+
+
 @pytest.mark.parametrize(
     ("replicas", "strategy", "found"),
     [
@@ -186,7 +197,7 @@ def test_what_is_refused(objects, message, refusal):
 def test_it_counts_failures_itself_when_asked_and_only_while_somebody_looks():
     with answering() as server:
         lab = FakeLab(WEB1, of(WEB1, "aaa", "1"), service(port=server.server_port, address="127.0.0.1"), name="rollout")
-        view = Rollout(lab, "web")
+        view = Rollout(lab, "web", "default")
         assert (view._picture["failures"], view._picture["found"]) == (
             {"service": "web", "by": "", "seconds": {}},
             True,

@@ -5,32 +5,12 @@ import time
 import pytest
 
 from k8slab.widgets.rollout import Rollout
-from tests.widgets.bridge import Bridge
-from tests.widgets.browser import CHROMIUM, FAULTS, SWITCHES
+from tests.widgets.alive import Alive
+from tests.widgets.browser import FAULTS
 from tests.widgets.cluster import FakeLab, service
 from tests.widgets.test_rollout import NEW, OLD, WEB2, of, pods, web
 
 pytestmark = pytest.mark.browser
-sync_api = pytest.importorskip("playwright.sync_api")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture
-def page(browser, request):
-    page = browser.new_page(viewport={"width": getattr(request, "param", 1280), "height": 700})
-    page.set_default_timeout(5000)
-    errors = []
-    page.on("pageerror", lambda error: errors.append(error))
-    yield page
-    page.close()
-    assert errors == []
 
 
 @pytest.fixture
@@ -42,13 +22,13 @@ def lab(request):
 
 @pytest.fixture
 def view(lab):
-    view = Rollout(lab, "web")
+    view = Rollout(lab, "web", "default")
     yield view
     view.close()
 
 
 def test_versions_trade_places_between_the_bounds(page, view, lab):
-    shown = Bridge(page, view)
+    shown = Alive(page, view)
     shown.until(lambda: page.get_by_text("All is as wished: 3 of v1, all ready.").is_visible())
     assert page.get_by_text("at most 4 in all").is_visible()
     assert page.locator(".fill").count() == 1
@@ -63,7 +43,7 @@ def test_versions_trade_places_between_the_bounds(page, view, lab):
 
 
 def test_pause_by_keyboard_shows_its_kubectl_line(page, view, lab):
-    shown = Bridge(page, view)
+    shown = Alive(page, view)
     page.get_by_role("button", name="Pause").focus()
     page.keyboard.press("Enter")
     shown.until(lambda: lab.api.calls)
@@ -73,7 +53,7 @@ def test_pause_by_keyboard_shows_its_kubectl_line(page, view, lab):
 
 
 def test_a_failed_request_becomes_a_bar(page, view):
-    shown = Bridge(page, view)
+    shown = Alive(page, view)
     page.get_by_label("Count failures with 5 requests a second").check()
     shown.until(lambda: page.locator(".err").count() > 0)  # nobody listens at the Service's address
     shown.until(lambda: page.get_by_text("in all", exact=False).first.is_visible())
@@ -82,7 +62,7 @@ def test_a_failed_request_becomes_a_bar(page, view):
 
 
 def test_at_rest_it_sends_nothing_and_draws_nothing(page, view):
-    shown = Bridge(page, view)
+    shown = Alive(page, view)
     shown.rest(0.3)
     page.evaluate("(now) => heard({ type: 'diff', seq: 99, now, patch: {} })", time.time())
     heard = len(shown.heard)
@@ -91,9 +71,9 @@ def test_at_rest_it_sends_nothing_and_draws_nothing(page, view):
 
 
 @pytest.mark.parametrize("dark", [False, True])
-@pytest.mark.parametrize("page", [1280, 800], indirect=True)
+@pytest.mark.parametrize("page", [{}, {"width": 800}], indirect=True)
 def test_names_sizes_and_contrast(page, view, dark):
-    shown = Bridge(page, view, dark=dark)
+    shown = Alive(page, view, dark=dark)
     shown.rest(0.2)
     assert page.evaluate(FAULTS) == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -192,7 +192,7 @@ def test_a_request_that_nobody_answers_says_why(lab, port):
 
 @pytest.fixture
 def view(lab, port):
-    view = Traffic(lab, "web")
+    view = Traffic(lab, "web", "default")
     view._way.url = f"http://web:{port}/"
     yield view
     view.close()
@@ -235,7 +235,7 @@ def test_a_page_that_is_no_longer_heard_ends_it():
 
 def test_closed_it_leaves_no_thread(lab):
     before = {t.name for t in threading.enumerate()}
-    view = Traffic(lab, "web")
+    view = Traffic(lab, "web", "default")
     view.ask_for(50, cookies=False)
     until(lambda: view._load._number)
     view.close()

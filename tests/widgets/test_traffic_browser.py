@@ -3,35 +3,13 @@
 import pytest
 
 from k8slab.widgets.traffic import Traffic
+from tests.widgets.alive import Alive
 from tests.widgets.answering import Server, answering
-from tests.widgets.bridge import Bridge
-from tests.widgets.browser import CHROMIUM, FAULTS, SWITCHES
+from tests.widgets.browser import FAULTS
 from tests.widgets.cluster import FakeLab, endpoints, service
 from tests.widgets.test_traffic import RS, WEB, mine
 
 pytestmark = pytest.mark.browser
-sync_api = pytest.importorskip("playwright.sync_api")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture
-def page(browser, request):
-    options = getattr(request, "param", {})
-    page = browser.new_page(viewport={"width": options.get("width", 1280), "height": 900})
-    page.set_default_timeout(5000)
-    page.emulate_media(reduced_motion=options.get("motion"))
-    errors = []
-    page.on("pageerror", lambda error: errors.append(error))
-    yield page
-    page.close()
-    assert errors == []
 
 
 @pytest.fixture
@@ -44,7 +22,7 @@ def lab():
 
 @pytest.fixture
 def view(lab):
-    view = Traffic(lab, "web")
+    view = Traffic(lab, "web", "default")
     port = lab.api.find("Service", "web")["spec"]["ports"][0]["port"]
     view._way.url = f"http://web:{port}/"
     yield view
@@ -56,7 +34,7 @@ def answered(page):
 
 
 def test_requests_fly_and_are_counted_and_stop_when_told(page, view):
-    shown = Bridge(page, view)
+    shown = Alive(page, view)
     shown.until(lambda: page.locator(".fan .dot").count() and answered(page) >= 3)
     assert page.locator('[data-pod="a"]').inner_text().startswith(str(answered(page))[0])
     assert page.get_by_text("Its readiness probe fails: the Service leaves it out.").is_visible()
@@ -72,7 +50,7 @@ def test_requests_fly_and_are_counted_and_stop_when_told(page, view):
 
 
 def test_a_failure_is_told_with_its_pod_and_its_reason(page, view):
-    shown = Bridge(page, view)
+    shown = Alive(page, view)
     Server.status = 500
     shown.until(lambda: page.get_by_text("failed. The last at web-7d5bc-a: answered with 500.").is_visible())
     assert page.locator(".top .bad b").inner_text() != "0"
@@ -83,7 +61,7 @@ def test_a_failure_is_told_with_its_pod_and_its_reason(page, view):
 
 
 def test_cookies_and_affinity_are_switched_by_keyboard(page, view, lab):
-    shown = Bridge(page, view)
+    shown = Alive(page, view)
     page.get_by_label("Clients keep cookies").focus()
     page.keyboard.press("Space")
     shown.until(lambda: "session=one" in Server.cookies)
@@ -96,7 +74,7 @@ def test_cookies_and_affinity_are_switched_by_keyboard(page, view, lab):
 
 @pytest.mark.parametrize("page", [{"motion": "reduce"}], indirect=True)
 def test_with_reduced_motion_nothing_flies_and_the_line_grows(page, view):
-    shown = Bridge(page, view)
+    shown = Alive(page, view)
     shown.until(lambda: answered(page) >= 3)
     assert page.locator(".dot").count() == 0
     assert float(page.locator(".fan .wire").first.get_attribute("stroke-width")) > 4
@@ -105,14 +83,14 @@ def test_with_reduced_motion_nothing_flies_and_the_line_grows(page, view):
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("page", [{}, {"width": 800}], indirect=True)
 def test_names_sizes_and_contrast(page, view, dark):
-    shown = Bridge(page, view, dark=dark)
+    shown = Alive(page, view, dark=dark)
     shown.until(lambda: answered(page) >= 2)
     assert page.evaluate(FAULTS) == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 def test_a_page_that_goes_ends_the_requests(page, view):
-    shown = Bridge(page, view)
+    shown = Alive(page, view)
     shown.until(lambda: answered(page) >= 2)
     page.evaluate("stop(); null")
     shown.until(lambda: not view._load.sends)

@@ -1,0 +1,77 @@
+"""Every view, once: how a test makes it upon a pretended lab, and something that happens there.
+
+`test_contract.py` and `test_contract_browser.py` run each through what all views promise, and take its picture for
+docs/gallery.md. A new view adds a Case here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from k8slab.api.objects import Obj
+from k8slab.widgets import autoscale, board, rollout, traffic
+from k8slab.widgets.base import View
+from tests.widgets import cluster, test_autoscale, test_rollout, test_traffic
+from tests.widgets.cluster import FakeLab, pod
+
+
+@dataclass(frozen=True)
+class Case:
+    """A view under contract. `change` makes something happen in the lab that the picture must show."""
+
+    name: str
+    lab: Callable[[], FakeLab]
+    show: Callable[[FakeLab], View]
+    change: Callable[[FakeLab, View], None]
+    caption: str  # what one sees, in a sentence or two: for docs/gallery.md
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def _one_pod_more(lab: FakeLab, view: View) -> None:
+    lab.api.becomes(*lab.api.all(), pod(f"more-{len(lab.api.now['Pod'])}"))
+
+
+def _served() -> list[Obj]:
+    states = ["ready", "ready", "notready", "starting"]
+    pods = [test_traffic.mine(f"{state[:2]}{n}", state) for n, state in enumerate(states)]
+    return [test_traffic.WEB, test_traffic.RS, cluster.service(), cluster.endpoints(*pods[:2]), *pods]
+
+
+def _another_behind(lab: FakeLab, view: View) -> None:
+    lab.api.becomes(*lab.api.all(), test_traffic.mine(f"x{len(lab.api.now['Pod'])}", "notready"))
+
+
+VIEWS = (
+    Case(
+        "board",
+        lambda: FakeLab(*cluster.mixed(time.time())),
+        board.show,
+        _one_pod_more,
+        "The **board**: what is wished and what is, pods in every state on their nodes, and the story of what happened.",
+    ),
+    Case(
+        "traffic",
+        lambda: FakeLab(*_served(), name="traffic"),
+        lambda lab: traffic.show(lab, "web", 0),
+        _another_behind,
+        "**Traffic**: a Service, the pods behind it, and why some get no requests.",
+    ),
+    Case(
+        "rollout",
+        lambda: FakeLab(*test_rollout.release(), name="rollout"),
+        lambda lab: rollout.show(lab, "web"),
+        lambda lab, _: lab.api.becomes(*test_rollout.further(lab)),
+        "**Rollout**: old and new pods trade places between the two bounds of their Deployment.",
+    ),
+    Case(
+        "autoscale",
+        lambda: FakeLab(test_autoscale.hpa(percent=84, desired=6), test_autoscale.web(), name="autoscale"),
+        lambda lab: autoscale.show(lab, "web"),
+        lambda lab, _: lab.api.becomes(*test_autoscale.grown(lab)),
+        "**Autoscale**: load, metric and replicas over time, and the formula with its numbers in it.",
+    ),
+)
