@@ -3,7 +3,7 @@
     python -m benchmarks [--runs N] [--write docs/numbers.md] [--simulated NODES,PODS] [NAME ...]
 
 A name is a figure's first word: up, memory, container, pod, kill, import, read, write, proxy, board, scale.
-`--simulated` (as in 5000,150000) takes minutes and is measured only when it is asked for. `--write` notes the figures down.
+`--simulated` (as in 5000,150000) takes minutes and is measured only when asked for. `--write` notes the figures down.
 """
 
 from __future__ import annotations

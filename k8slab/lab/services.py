@@ -10,7 +10,7 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import httpx
 
@@ -61,18 +61,14 @@ def fetch(client: HttpClient, url: str, namespace: str, *, direct: bool, timeout
 
     Raises LabError when there is no such name or port, or nobody answers.
     """
-    parts = urlsplit(url if "//" in url else f"http://{url}")
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise LabError(f"{url!r} is not a URL of the cluster: write it as http://web, or http://web.default:80/path.")
-    place = locate(client, parts.hostname, parts.port or (443 if parts.scheme == "https" else 80), namespace)
-    path = parts.path + (f"?{parts.query}" if parts.query else "")
+    place, path = find(client, url, namespace), path_of(url)
     try:
         if not direct and not place.proxy:
             raise LabError(f"{url} can be reached from inside of the cluster only: ask from one of its pods.")
         if not direct:
             return _answer(client.send("GET", f"{place.proxy}/{path.lstrip('/')}", timeout=timeout, **asked))
-        target = f"{parts.scheme}://{place.host}:{place.port}{path}"
-        headers = {"Host": parts.netloc, **asked.pop("headers", {})}
+        target = f"{_parts(url).scheme}://{place.host}:{place.port}{path}"
+        headers = {"Host": host_of(url), **asked.pop("headers", {})}
         with httpx.Client(verify=False, trust_env=False, timeout=timeout) as http:
             return _answer(http.get(target, headers=headers, **asked))
     except httpx.TransportError as error:
@@ -91,6 +87,29 @@ def dial(client: HttpClient, address: str, namespace: str) -> socket.socket:
         return socket.create_connection((place.host, place.port), DIAL_SECONDS)
     except OSError as error:
         raise LabError(f"{address} does not answer: {error.strerror or error}. Is a pod behind it ready?") from None
+
+
+def find(client: HttpClient, url: str, namespace: str) -> Place:
+    """Where a URL of the cluster leads now. Raises LabError."""
+    parts = _parts(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise LabError(f"{url!r} is not a URL of the cluster: write it as http://web, or http://web.default:80/path.")
+    return locate(client, parts.hostname, parts.port or (443 if parts.scheme == "https" else 80), namespace)
+
+
+def path_of(url: str) -> str:
+    """What of a URL is asked for at the place it leads to: its path and query."""
+    parts = _parts(url)
+    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+
+
+def host_of(url: str) -> str:
+    """What goes into the request's Host header."""
+    return _parts(url).netloc
+
+
+def _parts(url: str) -> SplitResult:
+    return urlsplit(url if "//" in url else f"http://{url}")
 
 
 def locate(client: HttpClient, host: str, port: int, namespace: str) -> Place:

@@ -68,6 +68,11 @@ class View(anywidget.AnyWidget):
             _shown[(cls, key)] = view
         return view
 
+    @classmethod
+    def all_shown(cls) -> list[View]:
+        """Every open view of this kernel."""
+        return list(_shown.values())
+
     def start(self) -> None:
         """Begin to look; may wait a moment, so that the first picture shows something."""
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from k8slab.api.objects import condition, condition_is
 from k8slab.clock import from_timestamp
-from k8slab.widgets import board_actions, still, story
+from k8slab.widgets import board_actions, still, story, versions
 from k8slab.widgets.base import STAGE, View, source
 from k8slab.widgets.board_drain import Drains
 from k8slab.widgets.board_model import KINDS, Facts, picture
@@ -56,8 +56,11 @@ class Board(LabView):
         deeds, self._deeds = self._deeds, []
         self._story = story.advance(self._story, happenings, deeds, now)
         self._forget_power(world)
+        book = versions.book(self.lab.name)
+        before = {**self._last, "versions": book.known}
         self._drains.go_on(world, self.lab.api, now)
-        self._last = picture(snapshot, Facts(now, self.lab.speed, self._off), self._last)
+        self._last = picture(snapshot, Facts(now, self.lab.speed, self._off), before)
+        book.share(self._last["versions"])
         more = {"story": story.told(self._story), "lab": about(self.lab), "problem": self.problem}
         if self._console:
             more["console"] = self._console.picture()

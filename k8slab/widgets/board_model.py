@@ -41,7 +41,9 @@ def picture(objects: Snapshot, facts: Facts, before: Picture | None = None) -> P
     owners = {obj["metadata"]["uid"]: obj for kind in WISHERS for obj in objects.get(kind, ())}
     old, links = before.get("pods", {}), _Links(owners)
     seen = [_recognise(pod, links.of(pod), old.get(pod["metadata"]["uid"])) for pod in pods]
-    known = versions.learn(before.get("versions", {}), [(one.version, one.pod) for one in seen], _revisions(owners))
+    known = versions.learn(
+        before.get("versions", {}), [(one.version, one.pod) for one in seen], versions.revisions(owners)
+    )
     nodes = _nodes(objects, facts)
     tiles = _tiles(seen, known, nodes, facts, before)
     wishes = all_wishes([obj for kind in WISHERS for obj in objects.get(kind, ())], tiles)
@@ -239,18 +241,6 @@ def _nodes(objects: Snapshot, facts: Facts) -> Picture:
         | {"order": order}
         for order, node in enumerate(names)
     }
-
-
-def _revisions(owners: Mapping[str, Obj]) -> dict[str, str]:
-    """By version key, the revision of its Deployment that a ReplicaSet stands for."""
-    found = {}
-    for owner in owners.values():
-        ref, labels = controller_of(owner), owner["metadata"].get("labels") or {}
-        if ref and "pod-template-hash" in labels:
-            at = f"{owner['metadata'].get('namespace', '')}/{ref['name']}/{labels['pod-template-hash']}"
-            notes = owner["metadata"].get("annotations") or {}
-            found[at] = notes.get("deployment.kubernetes.io/revision", "")
-    return found
 
 
 def _natural(name: str) -> tuple[str, int]:

@@ -79,8 +79,12 @@ class LabLike(Protocol):
     """
 
     name: str
-    speed: float
-    abilities: Mapping[str, Any]
+
+    @property
+    def speed(self) -> float: ...
+
+    @property
+    def abilities(self) -> Mapping[str, Any]: ...
 
     @property
     def api(self) -> Api: ...

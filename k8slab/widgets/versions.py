@@ -1,19 +1,49 @@
 """Which version a pod runs, by name and by colour. A version keeps both for as long as the lab lives, in every view.
 
-Pure. `board_model.py` asks it first for every picture; what it remembers travels in the picture itself.
+`board_model.py` asks `learn` first for every picture; what that remembers travels in the picture itself, and a `Book`
+for each lab shares it between the views of this kernel.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from k8slab.api.objects import Obj, labels_of
+from k8slab.api.objects import Obj, controller_of, labels_of
 
 Versions = dict[str, dict[str, Any]]  # "default/web/7d5bc" -> {"name": "v2", "cat": 2}
 
 COLOURS = 4  # --kl-cat-1..4; the fourth is slate, shared by all that come later
 HASHES = ("pod-template-hash", "controller-revision-hash")  # set by Deployments; by StatefulSets and DaemonSets
+
+
+class Book:
+    """What all views of one lab know of its versions."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: Versions = {}
+
+    @property
+    def known(self) -> Versions:
+        """The versions so far; never changed, only replaced."""
+        return self._known
+
+    def share(self, found: Versions) -> Versions:
+        """Write down what a view has learned; where another was first, what that one wrote stands."""
+        with self._lock:
+            if not found.keys() <= self._known.keys():
+                self._known = {**found, **self._known}
+            return self._known
+
+
+_books: dict[str, Book] = {}
+
+
+def book(lab: str) -> Book:
+    """The book of the lab with this name."""
+    return _books.setdefault(lab, Book())
 
 
 def key(app: str, pod: Obj) -> str:
@@ -37,6 +67,18 @@ def learn(known: Versions, pods: Iterable[tuple[str, Obj]], revisions: dict[str,
                 "cat": min(len(versions) + 1, COLOURS),
             }
     return versions
+
+
+def revisions(owners: Mapping[str, Obj]) -> dict[str, str]:
+    """By version key, the revision of its Deployment that a ReplicaSet stands for."""
+    found: dict[str, str] = {}
+    for owner in owners.values():
+        ref, labels = controller_of(owner), owner["metadata"].get("labels") or {}
+        if ref and "pod-template-hash" in labels:
+            at = f"{owner['metadata'].get('namespace', '')}/{ref['name']}/{labels['pod-template-hash']}"
+            notes = owner["metadata"].get("annotations") or {}
+            found[at] = notes.get("deployment.kubernetes.io/revision", "")
+    return found
 
 
 def tag_of(pod: Obj) -> str:

@@ -21,6 +21,7 @@ class Alive:
 
     def __init__(self, page: Any, view: View, *, dark: bool = False) -> None:
         self.page, self.view, self.carried = page, view, 0
+        self.heard: list[dict[str, Any]] = []
         self.sent: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         view.send = self.sent.put
         dress(page, view._esm, view._css, view.get_state("state")["state"], dark=dark)
@@ -32,7 +33,8 @@ class Alive:
             self.carried += 1
             self.view._handle_custom_msg(message, [])
         while not self.sent.empty():
-            self.page.evaluate("(message) => heard(message)", self.sent.get())
+            self.heard.append(self.sent.get())
+            self.page.evaluate("(message) => heard(message)", self.heard[-1])
 
     def changes(self, change: Callable[[], object]) -> None:
         """Make something happen, and wait until the page has drawn it."""
@@ -50,6 +52,12 @@ class Alive:
                 return found
             self.page.wait_for_timeout(20)
         raise AssertionError(f"it did not happen: {what}\n{self.page.inner_text('body')}")
+
+    def rest(self, seconds: float) -> None:
+        """Carry messages for a while: to see that none come."""
+        for _ in range(int(seconds * 50)):
+            self.pump()
+            self.page.wait_for_timeout(20)
 
 
 def shot(page: Any, name: str, caption: str = "", *, of: str = ".kl") -> None:

@@ -101,18 +101,26 @@ def shop(pods=3, nodes=3):
     return [*(node(f"node-{n + 1}") for n in range(nodes)), web, rs, *made]
 
 
-def service(name="web", ip="127.80.0.7", **more):
-    return thing("Service", name, {"selector": {"app": name}, "clusterIP": ip, "ports": [{"port": 80}]}, {}, **more)
+def service(name="web", selector=None, port=80, address="127.64.250.9", **more):
+    """A Service that selects app=NAME, and the slice of the pods it sends requests to."""
+    ports = [{"port": port, "targetPort": 8080}]
+    return thing(
+        "Service", name, {"clusterIP": address, "ports": ports, "selector": selector or {"app": name}} | more, {}
+    )
 
 
-def endpoints(name, ready=(), waiting=(), **more):
-    """The EndpointSlice of a Service, with these pods."""
-    made = thing("EndpointSlice", f"{name}-x", {}, {}, labels={"kubernetes.io/service-name": name}, **more)
-    ends = [(one, True) for one in ready] + [(one, False) for one in waiting]
-    made["endpoints"] = [
-        {"targetRef": {"kind": "Pod", "uid": one["metadata"]["uid"]}, "conditions": {"ready": ok}} for one, ok in ends
+def endpoints(*ready, name="web", waiting=()):
+    """The EndpointSlice of a Service with these pods, those that are ready and those that are not."""
+    found = thing("EndpointSlice", f"{name}-1", {}, {}, labels={"kubernetes.io/service-name": name})
+    found["endpoints"] = [
+        {
+            "addresses": ["127.64.1.9"],
+            "conditions": {"ready": ok},
+            "targetRef": {"kind": "Pod", "name": each["metadata"]["name"], "uid": each["metadata"]["uid"]},
+        }
+        for each, ok in [*((one, True) for one in ready), *((one, False) for one in waiting)]
     ]
-    return made
+    return found
 
 
 def mixed(now=START):
@@ -132,7 +140,7 @@ def mixed(now=START):
     behind = [
         pod(f"cart-6f8d9-{n}xk2", f"node-{n}", owner=carts, image="k8slab/cart:v3", namespace="shop") for n in (1, 2)
     ]
-    ends = endpoints("web", [pods[0], pods[7]], [pods[1]])
+    ends = endpoints(pods[0], pods[7], waiting=[pods[1]])
     lost = pod("web-7d5bc-lost1", "node-3", owner=rs)
     return [*nodes, web, rs, cart, carts, service(), ends, *pods, gone, lost, *behind]
 
@@ -191,6 +199,12 @@ class FakeApi:
         for tell in list(self.followers):
             tell(self.now)
 
+    def find(self, kind, name, namespace=""):
+        return next((obj for obj in self.now.get(kind, ()) if obj["metadata"]["name"] == name), None)
+
+    def list(self, kind, namespace="", selector=""):
+        return list(self.now.get(kind, ()))
+
     def all(self):
         """Every object there is now."""
         return [obj for objects in self.now.values() for obj in objects]
@@ -224,6 +238,7 @@ class FakeLab:
 
     def __init__(self, *objects, name="shop", speed=10.0, **abilities):
         self.name, self.speed, self.objects, self.api = name, speed, objects, FakeApi(*objects)
+        self.namespace, self.context = "default", None
         fences = {"fences": ["session", "folder", "environment", "limits"], "missing": {"cgroup": "not writable here"}}
         all_fences = ["session", "folder", "environment", "limits", "pid", "mount", "cgroup"]
         known = {"runtime": "local", "version": "1.36", "all_fences": all_fences, "crash": True, "power": True}

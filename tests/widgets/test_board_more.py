@@ -30,12 +30,12 @@ ONE, TWO, LATE = (pod(f"web-7d5bc-{n}", "node-1", owner=RS) for n in ("one", "tw
     ],
 )
 def test_whom_a_service_reaches(ready, waiting, lit, told):
-    (found,) = all_services([service()], [endpoints("web", ready, waiting)]).values()
+    (found,) = all_services([service()], [endpoints(*ready, waiting=waiting)]).values()
     assert (len(found["pods"]), found["told"]) == (lit, told)
 
 
 def test_an_end_that_says_nothing_of_itself_is_ready():
-    ends = endpoints("web", [ONE])
+    ends = endpoints(ONE)
     ends["endpoints"][0].pop("conditions")
     assert all_services([service()], [ends])["Service/web"]["pods"] == ["Pod/web-7d5bc-one"]
 

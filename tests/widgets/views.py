@@ -10,9 +10,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from k8slab.widgets import board, terminal
+from k8slab.api.objects import Obj
+from k8slab.widgets import autoscale, board, rollout, terminal, traffic
 from k8slab.widgets.base import View
-from tests.widgets import cluster
+from tests.widgets import cluster, test_autoscale, test_rollout, test_traffic
 from tests.widgets.cluster import FakeLab, pod
 
 
@@ -44,6 +45,16 @@ def _something_said(lab: FakeLab, view: View) -> None:
     lab.api.process.say(SAID.removeprefix("/app $ "))
 
 
+def _served() -> list[Obj]:
+    states = ["ready", "ready", "notready", "starting"]
+    pods = [test_traffic.mine(f"{state[:2]}{n}", state) for n, state in enumerate(states)]
+    return [test_traffic.WEB, test_traffic.RS, cluster.service(), cluster.endpoints(*pods[:2]), *pods]
+
+
+def _another_behind(lab: FakeLab, view: View) -> None:
+    lab.api.becomes(*lab.api.all(), test_traffic.mine(f"x{len(lab.api.now['Pod'])}", "notready"))
+
+
 VIEWS = (
     Case(
         "board",
@@ -58,5 +69,26 @@ VIEWS = (
         lambda lab: terminal.show(lab, "web-7d5bc-x2j5h"),
         _something_said,
         "The **terminal**: a shell in a pod's container, on a real TTY over the API; without a pod, a shell for kubectl.",
+    ),
+    Case(
+        "traffic",
+        lambda: FakeLab(*_served(), name="traffic"),
+        lambda lab: traffic.show(lab, "web", 0),
+        _another_behind,
+        "**Traffic**: a Service, the pods behind it, and why some get no requests.",
+    ),
+    Case(
+        "rollout",
+        lambda: FakeLab(*test_rollout.release(), name="rollout"),
+        lambda lab: rollout.show(lab, "web"),
+        lambda lab, _: lab.api.becomes(*test_rollout.further(lab)),
+        "**Rollout**: old and new pods trade places between the two bounds of their Deployment.",
+    ),
+    Case(
+        "autoscale",
+        lambda: FakeLab(test_autoscale.hpa(percent=84, desired=6), test_autoscale.web(), name="autoscale"),
+        lambda lab: autoscale.show(lab, "web"),
+        lambda lab, _: lab.api.becomes(*test_autoscale.grown(lab)),
+        "**Autoscale**: load, metric and replicas over time, and the formula with its numbers in it.",
     ),
 )
