@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, Protocol
 
 FENCES = ("user", "pid", "mount", "uts", "ipc", "net", "cgroup")  # the namespaces a container may have of its own
@@ -108,6 +109,16 @@ class Usage:
     memory: int
 
 
+@dataclass(frozen=True, slots=True)
+class ImageInfo:
+    """An image there is: what it is called, and its content's identity. `created` is in seconds since 1970."""
+
+    name: str  # with its tag
+    id: str
+    size: int  # bytes
+    created: float
+
+
 class Exec(Protocol):
     """The streams of a process in a container: of a command run inside it (`exec`), or of its own (`attach`).
 
@@ -156,6 +167,30 @@ class Runtime(Protocol):
 
     async def images(self) -> list[str]:
         """The images a container can be started from now, as `name:tag`."""
+        ...
+
+    def build(self, name: str, folder: Path, arguments: Mapping[str, str]) -> AsyncIterator[str]:
+        """Build `name` from the Dockerfile in `folder`; `arguments` are its ARGs. Gives lines of progress.
+
+        When the last one has come, the image is there, for every lab of this user. Raises RuntimeFailure:
+        InvalidImageName, or BuildFailed with the line of the Dockerfile and what to do about it.
+        """
+        ...
+
+    async def image_list(self) -> list[ImageInfo]:
+        """The images there are, those that learners built too, by name."""
+        ...
+
+    async def save_images(self, names: Sequence[str], file: Path) -> None:
+        """Write images (no names: all that were built or loaded) into one tar file. Raises RuntimeFailure."""
+        ...
+
+    async def load_images(self, file: Path) -> list[str]:
+        """Read what `save_images` of the same kind of runtime wrote; the names. Raises RuntimeFailure(LoadFailed)."""
+        ...
+
+    async def remove_image(self, name: str) -> None:
+        """Forget an image that was built or loaded. Raises RuntimeFailure: NotFound, or RemoveFailed and why not."""
         ...
 
     async def run_pod(self, pod: PodConfig) -> str:
