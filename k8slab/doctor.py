@@ -19,10 +19,12 @@ from itertools import groupby
 from k8slab import tools
 from k8slab.runtime import cgroups, isolation
 from k8slab.runtime.base import FENCES
+from k8slab.runtime.engine import connect
 
 GIB = 1 << 30
 ENOUGH_MEMORY = 1 * GIB  # a lab, JupyterLab, a kernel and a dozen containers
 OPEN_LOW_PORTS = "sudo sysctl net.ipv4.ip_unprivileged_port_start=0"
+ENGINE_SECONDS = 2.0  # for an engine to answer
 MEANINGS = {
     "user": "its own user numbers",
     "pid": "it sees its own processes only",
@@ -92,10 +94,20 @@ def _machine() -> Iterator[Finding]:
 
 
 def _runtimes() -> Iterator[Finding]:
+    yield _engine()
     local = sys.platform == "linux" and _can_bind("127.127.0.1", [0])
     detail = "containers are processes of this machine" if local else "needs Linux with 127.0.0.0/8 as its loopback"
     yield Finding("runtime", "local", local, detail)
     yield Finding("runtime", "simulated", True, "containers are records, for scale and tests")
+
+
+def _engine() -> Finding:
+    """An engine that hangs takes two seconds to be found out."""
+    try:
+        engine = connect.find(ENGINE_SECONDS)
+    except connect.NoEngine as none:
+        return Finding("runtime", "docker", False, str(none).partition(": ")[0], str(none).partition(": ")[2])
+    return Finding("runtime", "docker", True, f"{engine.name} {engine.version} at {engine.url}")
 
 
 def _fences() -> Iterator[Finding]:

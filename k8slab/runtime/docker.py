@@ -236,7 +236,8 @@ class DockerRuntime:
         if sandbox is None:
             raise RuntimeFailure("CreateContainerError", f"container {spec.id}: its pod has no sandbox")
         await self.sandboxes.need(sandbox)
-        config = specs.container_config(spec, pod, self.lab, image, sandbox.id, self.sandboxes.mounts(pod.uid))
+        ground = specs.Ground(self.lab, pod, sandbox.address, sandbox.id, self.sandboxes.mounts(pod.uid))
+        config = specs.container_config(spec, image, ground)
         name = specs.container_name(spec, pod)
         try:
             made = await self.link.do(lambda api: api.create_container_from_config(config, name))

@@ -9,6 +9,7 @@ other way round it connects to pods for a server that does not reach their addre
 A caller's first line is JSON: the token, and what it wants:
     table    lines follow, each a list of [address, port]: listen there, and nowhere else; all ends with the connection
     wait     to be joined with the next client; a head of HEAD bytes says who that is, and where it came
+    ping     to hear "ok"
     connect  to be joined with `to`; a line says "ok" or why not
 """
 
@@ -49,6 +50,8 @@ async def called(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
         if asked.get("token") == os.environ["TOKEN"]:
             if asked["do"] == "table":
                 await table(reader, writer)
+            elif asked["do"] == "ping":
+                writer.write(b"ok\n")
             elif asked["do"] == "connect":
                 await connect(asked["to"], reader, writer)
                 return

@@ -80,7 +80,7 @@ class Relay:
         self._link, self._lab, self._network, self._image = link, lab, network, image
         self.address = address  # the gateway's own
         self.direct = True  # whether pods' addresses are reached from here
-        self.why = "its gateway is being started"  # why it does not work yet; empty: it does
+        self.why = ""  # why it does not work; empty: it does, or will in a moment
         self.open: dict[Address, Relayed] = {}
         self._talks: dict[Address, Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]] = {}
         self._doors: dict[Address, socket.socket] = {}
@@ -278,16 +278,31 @@ class Relay:
     async def _find_way(self, published: Address | None) -> None:
         """Its own address if that is reached from here, else the port it publishes."""
         clock = Clock()
-        for _ in range(50):  # Python takes a moment to start
-            for at in filter(None, ((self.address, gateway.PORT), published)):
-                self._at = at
-                with contextlib.suppress(OSError, TimeoutError):
-                    async with asyncio.timeout(TRY):
-                        (await self._socket()).close()
-                    self.direct = at[0] == self.address
+        own = (self.address, gateway.PORT)
+        for _ in range(100):  # Python takes a moment to start
+            for self._at in [own, *([published] if published else [])]:
+                answered = await self._ping()
+                if answered:
+                    self.direct = self._at == own
                     return
-            await clock.sleep(0.1)
-        raise ConnectionRefusedError(errno.ECONNREFUSED, "the gateway's container runs, and is not reached")
+                if answered is None:  # refused: it can be reached, and does not listen yet
+                    break
+            await clock.sleep(0.05)
+        raise ConnectionRefusedError(errno.ECONNREFUSED, "the gateway's container runs, and does not answer")
+
+    async def _ping(self) -> bool | None:
+        """Whether the gateway answers there; None if it is refused."""
+        try:
+            async with asyncio.timeout(TRY):
+                reader, writer = await self._call({"do": "ping"})
+                try:
+                    return await reader.readline() == b"ok\n"
+                finally:
+                    writer.close()
+        except ConnectionRefusedError:
+            return None
+        except (OSError, TimeoutError):
+            return False
 
     async def _socket(self) -> socket.socket:
         sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -76,9 +76,18 @@ def host_config(spec: ContainerSpec, sandbox: str, files: Mapping[str, str]) -> 
     return config
 
 
-def container_config(
-    spec: ContainerSpec, pod: PodConfig, lab: str, image: Mapping[str, Any], sandbox: str, files: Mapping[str, str]
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Ground:
+    """What a container is put upon."""
+
+    lab: str
+    pod: PodConfig
+    address: str
+    sandbox: str  # the engine's id of the pause container
+    files: Mapping[str, str]  # of the pod: target -> source
+
+
+def container_config(spec: ContainerSpec, image: Mapping[str, Any], on: Ground) -> dict[str, Any]:
     """The body of the engine's `create`; `image` is what it said of the image. RuntimeFailure without a command."""
     of_image = image.get("Config") or {}
     if not (spec.command or spec.args or of_image.get("Entrypoint") or of_image.get("Cmd")):
@@ -86,12 +95,12 @@ def container_config(
         raise RuntimeFailure("CreateContainerError", said)
     config: dict[str, Any] = {
         "Image": image["Id"],
-        "Labels": container_labels(lab, spec, image["Id"]),
-        "Env": [f"{name}={value}" for name, value in {**_told(pod, spec), **spec.env}.items()],
+        "Labels": container_labels(on.lab, spec, image["Id"]),
+        "Env": [f"{name}={value}" for name, value in {**_told(on, spec), **spec.env}.items()],
         "Tty": spec.tty,
         "OpenStdin": spec.stdin,
         "StdinOnce": spec.stdin and spec.stdin_once,
-        "HostConfig": host_config(spec, sandbox, files),
+        "HostConfig": host_config(spec, on.sandbox, on.files),
     }
     if spec.command:  # replaces the image's command, too, as the CRI has it
         config |= {"Entrypoint": list(spec.command), "Cmd": list(spec.args)}
@@ -106,8 +115,8 @@ def container_config(
     return config
 
 
-def _told(pod: PodConfig, spec: ContainerSpec) -> dict[str, str]:
-    return {"NODE_NAME": pod.node, "K8SLAB_CONTAINER": spec.id}
+def _told(on: Ground, spec: ContainerSpec) -> dict[str, str]:
+    return {"POD_IP": on.address, "NODE_NAME": on.pod.node, "K8SLAB_CONTAINER": spec.id}
 
 
 def state_of(told: Mapping[str, Any]) -> ContainerState:

@@ -177,7 +177,8 @@ def _bare(taken: Any) -> tuple[socket.socket, bytes]:
     if type(sock) is not socket.socket:
         raise RuntimeFailure("NotSupported", "exec and attach need an engine reached without TLS, such as over ssh://")
     ours = sock.dup()
-    ours.setblocking(False)  # of both: they are one
+    for each in (ours, sock):
+        each.setblocking(False)
     response = getattr(taken, "_response", None)
     early = b""
     if response is not None:
