@@ -106,7 +106,7 @@ def _engine() -> Finding:
     try:
         engine = connect.find(ENGINE_SECONDS)
     except connect.NoEngine as none:
-        return Finding("runtime", "docker", False, str(none).partition(": ")[0], str(none).partition(": ")[2])
+        return Finding("runtime", "docker", False, none.problem, none.remedy)
     return Finding("runtime", "docker", True, f"{engine.name} {engine.version} at {engine.url}")
 
 

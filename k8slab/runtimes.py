@@ -44,9 +44,9 @@ def choose(asked: str) -> Choice:
             return Choice("docker", connect.find(AUTO if asked == "auto" else connect.PATIENCE))
         except NoEngine as none:
             if asked == "docker":
-                raise LabError(f"Docker containers need an engine: {none}. Or use `--runtime local`.") from none
+                raise LabError(f"Docker containers need an engine, and {none}. Or use `--runtime local`.") from none
             if sys.platform != "linux":
-                raise LabError(f"Containers need an engine here: {none}. Or use `--runtime simulated`.") from none
+                raise LabError(f"Containers need an engine here, and {none}. Or use `--runtime simulated`.") from none
             return Choice("local")
     if asked == "local" and sys.platform != "linux":
         raise LabError("Local containers need Linux. Use `--runtime docker` or `simulated`, or start it inside WSL2.")

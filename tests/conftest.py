@@ -37,7 +37,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator
     run = own if worker_id == "master" else own.parent
     holding = contextlib.ExitStack()
     try:
-        host = holding.enter_context(engines.shared(run / "engine"))
+        host = holding.enter_context(engines.shared(run))
     except engines.Unavailable as reason:
         missing(str(reason))
     with holding:

@@ -34,6 +34,7 @@ APT = (
     "/etc/apt/auth.conf.d",
 )
 PATIENCE = 60.0
+ROOT = "/tmp/k8slab-engine-"  # and some letters of the run's: paths of sockets have to be short
 
 
 class Unavailable(Exception):
@@ -41,14 +42,15 @@ class Unavailable(Exception):
 
 
 @contextlib.contextmanager
-def shared(folder: Path) -> Iterator[str]:
-    """The run's engine, as a DOCKER_HOST, with the base image in it. `folder` is the same for all workers of a run."""
+def shared(run: Path) -> Iterator[str]:
+    """The run's engine, as a DOCKER_HOST, with the base image in it. `run` is the folder of all workers of a run."""
     if os.geteuid() != 0 or os.environ.get("K8SLAB_TEST_ENGINE") == "found":
         yield found()
         return
     if missing := [tool for tool in ("dockerd", "docker", "debootstrap") if shutil.which(tool) is None]:
         raise Unavailable(f"{', '.join(missing)} not installed: apt install docker.io debootstrap")
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = Path(f"{ROOT}{hashlib.sha256(bytes(run)).hexdigest()[:8]}")
+    folder.mkdir(mode=0o700, exist_ok=True)
     with (folder / "users").open("w") as users:
         with (folder / "making").open("w") as making:
             fcntl.flock(making, fcntl.LOCK_EX)
@@ -80,6 +82,10 @@ def start(folder: Path, host: str) -> None:
             cwd=Path(__file__).parent.parent,
         )  # fmt: skip
     wait_for(host, folder)
+    load_base(host)
+
+
+def load_base(host: str) -> None:
     with base().open("rb") as tar:
         subprocess.run(["docker", "-H", host, "import", "-", BASE], stdin=tar, check=True, capture_output=True)
 

@@ -238,7 +238,7 @@ class DockerRuntime:
         await self.sandboxes.need(sandbox)
         ground = specs.Ground(self.lab, pod, sandbox.address, sandbox.id, self.sandboxes.mounts(pod.uid))
         config = specs.container_config(spec, image, ground)
-        name = specs.container_name(spec, pod)
+        name = specs.container_name(self.lab, spec, pod)
         try:
             made = await self.link.do(lambda api: api.create_container_from_config(config, name))
             record.engine_id = made["Id"]

@@ -16,6 +16,7 @@ from k8slab.api.objects import Obj
 from k8slab.clock import Clock
 from k8slab.kubelet.actions import Target, port_number
 from k8slab.kubelet.probes import Answer, Count, check
+from k8slab.runtime.simulated import SimulatedRuntime
 
 
 @asynccontextmanager

@@ -18,11 +18,16 @@ from typing import Any
 
 PATIENCE = 3.0  # real seconds for an engine to say that it is there
 WORK = 120.0  # and for one answer, once it works
+START = "start Docker Desktop, or `sudo systemctl start docker`"
 CONNECTIONS = 64  # kept open to it, at most
 
 
 class NoEngine(Exception):
-    """There is none, or none that answers; the message says what was tried, and what to do."""
+    """There is none, or none that answers: what was tried, and what to do."""
+
+    def __init__(self, problem: str, remedy: str) -> None:
+        super().__init__(f"{problem}: {remedy}")
+        self.problem, self.remedy = problem, remedy
 
 
 @dataclass(frozen=True)
@@ -64,16 +69,14 @@ def find(patience: float = PATIENCE) -> Engine:
     tried = []
     for url in candidates():
         if importlib.util.find_spec("docker") is None:
-            raise NoEngine('Python\'s docker package is not installed: pip install "k8slab[docker]"')
+            raise NoEngine("Python's docker package is not installed", 'pip install "k8slab[docker]"')
         found = _in_time(url, patience)
         if isinstance(found, Engine):
             return found
         tried.append(f"{url}: {_short(found)}")
     if not tried:
-        raise NoEngine(
-            "no Docker engine was found: start Docker Desktop or `systemctl start docker`, or set DOCKER_HOST"
-        )
-    raise NoEngine(f"no Docker engine answers ({'; '.join(tried)})")
+        raise NoEngine("no Docker engine was found", f"{START}, or set DOCKER_HOST")
+    raise NoEngine(f"no Docker engine answers ({'; '.join(tried)})", START)
 
 
 def _in_time(url: str, patience: float) -> Engine | Exception:

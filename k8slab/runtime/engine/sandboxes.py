@@ -153,7 +153,7 @@ class Sandboxes:
             "HostConfig": {"NetworkMode": self.network, "IpcMode": "shareable"},
             "NetworkingConfig": {"EndpointsConfig": {self.network: {"IPAMConfig": {"IPv4Address": address}}}},
         }
-        return str(api.create_container_from_config(config, specs.sandbox_name(pod))["Id"])
+        return str(api.create_container_from_config(config, specs.sandbox_name(self._lab, pod))["Id"])
 
     def adopt(self, listed: Iterable[Mapping[str, Any]]) -> None:
         """Pause containers as the engine lists them: known ones get their state, others are new."""

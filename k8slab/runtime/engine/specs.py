@@ -5,6 +5,7 @@ Names in `docker ps` say which pod a container is of; everything else is in labe
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -26,18 +27,18 @@ EXEC_REFUSED = re.compile(r'exec: "(?P<program>.*?)": (?P<why>.*?)(?:: unknown)?
 CANNOT_RUN = ("OCI runtime", "exec:", "failed to create task", "crun:", "runc", "executable file")
 
 
-def sandbox_name(pod: PodConfig) -> str:
+def sandbox_name(lab: str, pod: PodConfig) -> str:
     """Of a pod's pause container."""
-    return _clean(f"k8slab_POD_{pod.name}_{pod.namespace}_{pod.uid[:8]}")
+    return _clean(f"k8slab_POD_{pod.name}_{pod.namespace}", lab + pod.uid)
 
 
-def container_name(spec: ContainerSpec, pod: PodConfig) -> str:
-    """Of one of its containers: unique, because a container's id is."""
-    return _clean(f"k8slab_{spec.name}_{pod.name}_{pod.namespace}_{spec.attempt}_{spec.id[-8:]}")
+def container_name(lab: str, spec: ContainerSpec, pod: PodConfig) -> str:
+    """Of one of its containers."""
+    return _clean(f"k8slab_{spec.name}_{pod.name}_{pod.namespace}_{spec.attempt}", lab + spec.id)
 
 
-def _clean(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_.-]", "-", name)
+def _clean(name: str, unique: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_.-]", "-", name) + "_" + hashlib.sha256(unique.encode()).hexdigest()[:8]
 
 
 def sandbox_labels(lab: str, pod: PodConfig, address: str) -> dict[str, str]:
