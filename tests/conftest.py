@@ -59,6 +59,12 @@ def kubeconfig(lab_settings: Settings) -> Path:
     return lab_settings.folder.kubeconfig
 
 
+@pytest.fixture(scope="session")
+def docker_env(engine: str) -> dict[str, str]:
+    """What a lab of the docker runtime needs in its environment to use the tests' engine."""
+    return {"DOCKER_HOST": engine, "K8SLAB_BASE_IMAGE": engines.BASE}
+
+
 @pytest.fixture
 def api(kubeconfig: Path) -> Iterator[HttpClient]:
     """A client of the shared lab."""

@@ -33,7 +33,7 @@ APT = (
     "/etc/apt/keyrings",
     "/etc/apt/auth.conf.d",
 )
-PATIENCE = 60.0
+PATIENCE = 120.0
 ROOT = "/tmp/k8slab-engine-"  # and some letters of the run's: paths of sockets have to be short
 
 

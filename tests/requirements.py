@@ -7,6 +7,8 @@ from typing import NoReturn
 
 import pytest
 
+# Both kinds of real containers; those of an engine only where there is time (`make test-all`).
+REAL = ["local", pytest.param("docker", marks=[pytest.mark.engine, pytest.mark.slow])]
 STRICT = "K8SLAB_CI"  # set by .ci/run: a missing install step is to show
 
 
