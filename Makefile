@@ -24,7 +24,7 @@ system:
 	@scripts/system-packages bwrap dot
 
 system-test:
-	@scripts/system-packages bwrap dot chromium kubectl
+	@scripts/system-packages bwrap dot chromium kubectl dockerd debootstrap
 
 lessons: system $(VENV)/lab
 	$(BIN)/k8slab lessons

@@ -2,8 +2,8 @@
 
     python -m benchmarks [--runs N] [--write docs/numbers.md] [--simulated NODES,PODS] [NAME ...]
 
-A name is a figure's first word: up, memory, container, pod, kill, import, read, write, proxy, board, scale.
-`--simulated` (as in 5000,150000) takes minutes and is measured only when asked for. `--write` notes the figures down.
+A name is a figure's first word: up, memory, container, docker, pod, kill, import, read, write, proxy, board, scale.
+`--simulated` (as in 5000,150000) takes minutes and is measured only when asked for. `--write` notes the figures.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from benchmarks import api, board, lab, numbers, proxy, scale
+from benchmarks import api, board, engine, lab, numbers, proxy, scale
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,7 @@ FIGURES = {
     "container": Figure("container start: spec seen to process running, s", lab.container_start, 0.030),
     "container, bubblewrap alone": Figure("the same fences by hand: bwrap … true, s", lab.bubblewrap_alone),
     "container, docker run": Figure("docker run of a static binary, s", lab.docker_run),
+    "docker": Figure("container start, docker: ours / the engine's own create and start", engine.ratios, 1.3),
     "pod": Figure("pod: `kubectl create` begun to Ready and its server answering, s", lab.pod_ready, 0.250),
     "kill": Figure("pod deleted to its replacement Ready and answering, s", lab.kill_to_replacement, 0.400),
     "import": Figure("`import k8slab`, beyond Python's own start, s", lab.imported, 0.15),

@@ -38,7 +38,7 @@ Real = Optional[float]  # noqa: UP045
 def up(
     name: Name = None,
     nodes: Annotated[Whole, typer.Option(help="How many nodes.", show_default="3")] = None,
-    runtime: Annotated[Text, typer.Option(help="auto, local or simulated.", show_default="auto")] = None,
+    runtime: Annotated[Text, typer.Option(help="auto, docker, local or simulated.", show_default="auto")] = None,
     speed: Annotated[Real, typer.Option(help="Kubernetes' durations are divided by this.", show_default="1")] = None,
 ) -> None:
     """Start the lab, or find it running; returns when kubectl is answered."""

@@ -19,10 +19,12 @@ from itertools import groupby
 from k8slab import tools
 from k8slab.runtime import cgroups, isolation
 from k8slab.runtime.base import FENCES
+from k8slab.runtime.engine import connect
 
 GIB = 1 << 30
 ENOUGH_MEMORY = 1 * GIB  # a lab, JupyterLab, a kernel and a dozen containers
 OPEN_LOW_PORTS = "sudo sysctl net.ipv4.ip_unprivileged_port_start=0"
+ENGINE_SECONDS = 2.0  # for an engine to answer
 MEANINGS = {
     "user": "its own user numbers",
     "pid": "it sees its own processes only",
@@ -92,6 +94,7 @@ def _machine() -> Iterator[Finding]:
 
 
 def _runtimes() -> Iterator[Finding]:
+    yield _engine()
     local = sys.platform == "linux" and _can_bind("127.127.0.1", [0])
     detail = "containers are processes of this machine" if local else "needs Linux with 127.0.0.0/8 as its loopback"
     yield Finding("runtime", "local", local, detail)
@@ -104,6 +107,15 @@ def _images() -> Iterator[Finding]:
     runs = bool(found.bubblewrap)
     detail = "each in a container of its own" if runs else f"COPY only: {_why(found.missing.get('mount'))}"
     yield Finding("images", "RUN in Dockerfiles", runs, detail)
+
+
+def _engine() -> Finding:
+    """An engine that hangs takes two seconds to be found out."""
+    try:
+        engine = connect.find(ENGINE_SECONDS)
+    except connect.NoEngine as none:
+        return Finding("runtime", "docker", False, none.problem, none.remedy)
+    return Finding("runtime", "docker", True, f"{engine.name} {engine.version} at {engine.url}")
 
 
 def _fences() -> Iterator[Finding]:

@@ -202,6 +202,7 @@ class Launcher:
             memory=int(parse(limits["memory"])) if "memory" in limits else None,
             tty=bool(container.get("tty")),
             stdin=bool(container.get("stdin")),
+            stdin_once=bool(container.get("stdinOnce")) and not container.get("tty"),
             stop_signal=(container.get("lifecycle") or {}).get("stopSignal", ""),
             user=wish(pod, container, "runAsUser"),
             non_root=bool(wish(pod, container, "runAsNonRoot")),

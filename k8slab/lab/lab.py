@@ -102,7 +102,7 @@ class Lab(Faults, Shows):
         """HTTP GET through a Service: `http://web`, `http://web.default:80/path`. Each call is a new connection."""
         if self.context is None and not self.abilities.get("networked", True):
             raise LabError("Containers of the simulated runtime are records: nothing listens at their addresses.")
-        direct = self.context is None
+        direct = self.context is None and bool(self.abilities.get("direct", True))
         asked = {"headers": dict(headers)} if headers else {}
         return services.fetch(self.api, url, self.namespace, direct=direct, timeout=timeout, **asked)
 

@@ -23,6 +23,7 @@ class Abilities:
     limits: frozenset[str] = frozenset()  # "cpu", "memory", "pids": really enforced
     networked: bool = True  # a pod's address can be connected to from this machine
     missing: Mapping[str, str] = field(default_factory=dict)  # fence or limit -> why not, and what would add it
+    direct: bool = True  # a pod's address, by any program of this machine; else by the lab alone, and through its API
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ class ContainerSpec:
     memory: int | None = None  # limit, in bytes
     tty: bool = False
     stdin: bool = False
+    stdin_once: bool = False  # its stdin ends with the first who attached to it
     stop_signal: str = ""  # SIGTERM and its like; empty: what the image says
     user: int | None = None  # None: what the image says
     non_root: bool = False  # refuse to start it as user 0
@@ -257,6 +259,11 @@ class Runtime(Protocol):
 
     async def written(self, id: str) -> int:
         """Bytes it has written on this machine's disk, outside of volumes: its own files and its log."""
+        ...
+
+    async def reach(self, address: str, port: int) -> tuple[str, int]:
+        """Where a pod's port is connected to from this process: there, or, where pods' addresses are those of another
+        machine (Docker Desktop), at a door on loopback that leads there. Raises OSError if it is known to refuse."""
         ...
 
     async def pod_at(self, client: tuple[str, int], server: tuple[str, int]) -> str | None:

@@ -187,6 +187,9 @@ class LocalRuntime(ImageVerbs):
         if (pod := self._pods.get(uid)) and address:
             await asyncio.to_thread(sandbox.write_hosts, self._pod_folder(uid), pod, address, hosts)
 
+    async def reach(self, address: str, port: int) -> tuple[str, int]:
+        return address, port
+
     async def pod_at(self, client: tuple[str, int], server: tuple[str, int]) -> str | None:
         id = await asyncio.to_thread(callers.container_at, client, server)
         record = self._records.get(id) if id else None

@@ -79,7 +79,7 @@ def order(
 
     Raises RuntimeFailure when there is nothing to run, or no such program in the image.
     """
-    refuse_root(spec, image, pod)
+    refuse_root(spec, image.config.user, pod)
     lay_out(image, place.root)
     argv = [*(spec.command or image.config.entrypoint), *(spec.args or (() if spec.command else image.config.command))]
     if not argv:
@@ -173,7 +173,7 @@ def fences(
     options = [*isolation.options, "--die-with-parent", "--cap-drop", "ALL"]
     options += ["--as-pid-1"] if "pid" in isolation.fences else []  # signals reach it directly, as in any container
     options += ["--hostname", pod.hostname] if "uts" in isolation.fences else []
-    uid, name = user_of(spec, image)
+    uid, name = user_of(spec, image.config.user)
     options += ["--uid", uid, "--gid", uid] if "user" in isolation.fences else []
     write_users(place.root, uid, name)
     options += ["--bind", str(place.root), "/"]
@@ -190,17 +190,17 @@ def fences(
     return [*options, "--chdir", workdir]
 
 
-def user_of(spec: ContainerSpec, image: Image) -> tuple[str, str]:
-    """The number of the user it runs as, and its name or that number."""
+def user_of(spec: ContainerSpec, of_image: str) -> tuple[str, str]:
+    """The number of the user it runs as, and its name or that number. `of_image`: what the image says, as USER does."""
     if spec.user is not None:
         return str(spec.user), str(spec.user)
-    name = image.config.user.partition(":")[0]
+    name = of_image.partition(":")[0]
     return (name if name.isdigit() else "1000" if name not in ("", "root") else "0"), name
 
 
-def refuse_root(spec: ContainerSpec, image: Image, pod: PodConfig) -> None:
+def refuse_root(spec: ContainerSpec, of_image: str, pod: PodConfig) -> None:
     """`runAsNonRoot` is kept by refusing, in the kubelet's words (kuberuntime/security_context.go). RuntimeFailure."""
-    uid, name = user_of(spec, image)
+    uid, name = user_of(spec, of_image)
     if not spec.non_root or (uid != "0" and name.isdigit()):
         return
     if spec.user == 0:

@@ -172,6 +172,9 @@ class SimulatedRuntime:
     async def exec(self, id: str, command: Sequence[str], *, tty: bool = False, stdin: bool = False) -> Exec:
         raise RuntimeFailure("NotSupported", f"{NOT_REAL}: start a lab with `--runtime local` to run commands in them")
 
+    async def reach(self, address: str, port: int) -> tuple[str, int]:
+        return address, port
+
     async def pod_at(self, client: tuple[str, int], server: tuple[str, int]) -> str | None:
         return None
 

@@ -16,20 +16,19 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from tests.e2e.conftest import PATIENCE, World, until
+from tests.e2e.conftest import PATIENCE, lab_of, until
+from tests.requirements import REAL
 
 IMAGE = "--image=k8slab/web:v1"
 
 
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory):
+@pytest.fixture(scope="module", params=REAL)
+def lab(request, tmp_path_factory):
     """One lab for all of these; each test has pods of its own."""
-    world = World(tmp_path_factory.mktemp("streams") / "state")
-    world.k8slab("up")
-    world.kubectl("run", "web", IMAGE)
-    world.kubectl("wait", "--for=condition=Ready", "pod/web", "--timeout=30s")
-    yield world
-    world.k8slab("down", "--all")
+    with lab_of(request, tmp_path_factory.mktemp("streams") / "state") as world:
+        world.kubectl("run", "web", IMAGE)
+        world.kubectl("wait", "--for=condition=Ready", "pod/web", "--timeout=30s")
+        yield world
 
 
 def kubectl(world, *args, stdin=b"", **more):

@@ -12,16 +12,20 @@ from k8slab import launch
 from k8slab.client.http import HttpClient
 from k8slab.settings import Settings
 from tests.lessons.notebooks import Lab, build_notebooks, failed, said
+from tests.requirements import REAL
 
 LESSONS = [path.name[:2] for path in build_notebooks.sources()]
 QUICK = "05"
 
 
 @pytest.fixture
-def lab(tmp_path, request):
+def lab(tmp_path, request, monkeypatch):
     """A lab that is started by the notebook and taken down afterwards, without a trace."""
     name = f"lesson-{abs(hash(request.node.name)) % 10**6}"
     runtime = request.getfixturevalue("runtime") if "runtime" in request.fixturenames else "local"
+    if runtime == "docker":
+        for variable, value in request.getfixturevalue("docker_env").items():
+            monkeypatch.setenv(variable, value)
     place = Lab(tmp_path, runtime, name)
     settings = Settings(name=name, state_dir=str(place.state))
     yield place
@@ -75,7 +79,7 @@ def test_the_lesson_solved(lab):
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("lesson", LESSONS)
 @pytest.mark.parametrize("solved", [True, False], ids=["solved", "exercise"])
-@pytest.mark.parametrize("runtime", ["local", "simulated"])
+@pytest.mark.parametrize("runtime", [*REAL, "simulated"])
 def test_every_lesson_twice_in_a_row(lab, runtime, lesson, solved):
     done = lab.run(lesson, solved=solved, times=2)
     assert announced_failures(done) == 2
