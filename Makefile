@@ -20,10 +20,10 @@ $(VENV)/test: pyproject.toml
 	@touch $@ $(VENV)/lab
 
 system:
-	@scripts/system-packages bwrap dot
+	@scripts/system-packages bwrap dot qemu-system-x86_64 busybox
 
 system-test:
-	@scripts/system-packages bwrap dot chromium kubectl
+	@scripts/system-packages bwrap dot qemu-system-x86_64 busybox chromium kubectl
 
 lessons: system $(VENV)/lab
 	$(BIN)/k8slab lessons
@@ -38,6 +38,7 @@ notebooks: $(VENV)/test
 	$(BIN)/python scripts/build_notebooks.py
 
 test: system-test check
+	$(BIN)/python -m k8slab.vm --fetch
 	$(BIN)/pytest -n $(JOBS) -m 'not slow'
 
 test-all: test
