@@ -1,13 +1,14 @@
 # make lessons   the lessons in JupyterLab        make test      the tests, in under ten minutes
 # make check     style, types, import contracts   make test-all  the same and the long ones (CI)
 # make bench     the numbers of docs/numbers.md   make notebooks lessons/*.ipynb from lessons/src
+# make gallery   docs/gallery.md: the views' pictures, taken by their own tests
 
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 JOBS   ?= $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: lessons test test-all bench check notebooks system system-test clean
+.PHONY: lessons test test-all bench check notebooks gallery system system-test clean
 
 $(VENV)/lab: pyproject.toml
 	@scripts/venv $(PYTHON) $(VENV)
@@ -36,6 +37,11 @@ check: $(VENV)/test
 
 notebooks: $(VENV)/test
 	$(BIN)/python scripts/build_notebooks.py
+
+gallery: $(VENV)/test
+	rm -f docs/gallery/*
+	K8SLAB_SHOTS=$(CURDIR)/docs/gallery $(BIN)/pytest -n $(JOBS) -m browser tests/widgets tests/teach tests/browser
+	$(BIN)/python scripts/gallery.py
 
 test: system-test check
 	$(BIN)/python -m k8slab.vm --fetch

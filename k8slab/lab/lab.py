@@ -10,7 +10,6 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from k8slab.client.http import HttpClient
 from k8slab.lab import diagram, magics, manifests, services, waiting
 from k8slab.lab.faults import Faults
 from k8slab.lab.kubectl import Kubectl, Text
+from k8slab.lab.shows import Shows
 from k8slab.lab.views import Object, Pod, Pods, restarts_of
 from k8slab.settings import LabError, Settings
 
@@ -29,7 +29,7 @@ SECONDS = 60.0  # a wait's patience
 WAITED_FOR = ("Pod", "ReplicaSet")  # what an object may own
 
 
-class Lab(Faults):
+class Lab(Faults, Shows):
     """A cluster to learn on. `Lab()` starts the lab, or joins the one that runs; `Lab(context="…")` is any cluster.
 
     Every failure that a learner can put right is a LabError, or an ApiError in Kubernetes' own words.
@@ -118,11 +118,6 @@ class Lab(Faults):
         """Who owns whom, and which Service reaches which pod, drawn from the objects as they are now."""
         objects = {kind: self.api.list(kind, "" if kind == "Node" else self.namespace) for kind in diagram.KINDS}
         return diagram.Diagram(diagram.graph_of(objects))
-
-    def board(self) -> Any:
-        """Nodes and pods, live: the view of `k8slab.widgets.board`."""
-        # By name: widgets are built upon the lab, which knows none of them.
-        return import_module("k8slab.widgets.board").show(self)
 
     # ---- waiting, and breaking it ---------------------------------------------------------------------------------
 

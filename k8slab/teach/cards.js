@@ -194,6 +194,8 @@ class Card {
     this.link.ask(message, late).then(() => this.trouble(""), (error) => this.trouble(error.message));
   }
 
+  lost() { this.trouble(GONE); }
+
   trouble(text) {
     this.trouble_ = text;
     if (text) say(this.live, text);

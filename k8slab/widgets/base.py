@@ -1,8 +1,9 @@
 """The life of every view: one publisher thread, messages into its queue, a picture out of it, only when it changed.
 
 Each view says what it shows (`draw`) and what it does when pressed (`act`); `view.js` is this file's other half in the
-browser. `board.py` is the first view. Why it is made so: callbacks may run on any thread and only the publisher, inside
-the context of the cell that showed the view, can reach the browser on every ipykernel.
+browser. `watching.py` adds a cluster to look at; `board.py` is the first view. Why it is made so: callbacks may run on
+any thread and only the publisher, inside the context of the cell that showed the view, can reach the browser on every
+ipykernel.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from k8slab.clock import Clock
 from k8slab.widgets.delta import Picture, diff
 
 FRAME = 0.1  # s between two pictures: ten a second is a hundred times below what Jupyter drops
+STAGE = ("view.js", "stage.js", "marks.js", "keys.js")  # what a view's own script stands upon, in this order
 FOLDER = Path(__file__).parent
 log = logging.getLogger(__name__)
 
@@ -80,6 +82,14 @@ class View(anywidget.AnyWidget):
         """Do what was pressed, and answer. Raises with a sentence for the learner."""
         raise ValueError(f"This view does not know how to {message.get('do')}.")
 
+    def wake(self) -> float | None:
+        """In how many seconds to draw again though nothing was heard (counters, windows); None: not before then."""
+        return None
+
+    def changed(self) -> None:
+        """Have it drawn anew, soon. From any thread."""
+        self.post(_nothing)
+
     def post(self, work: Callable[[], None]) -> None:
         """Have something done by the publisher, which then draws. From any thread; returns at once."""
         self._inbox.put(work)
@@ -125,13 +135,20 @@ class View(anywidget.AnyWidget):
 
     def _publish(self) -> None:
         while not self._closing.is_set():
-            first = self._inbox.get()
-            for work in [first, *_drained(self._inbox)]:
+            for work in self._waited():
                 if work is None:
                     return
                 self._guarded(work)
             self._guarded(self._send_news)
             self._closing.wait(FRAME)
+
+    def _waited(self) -> list[Callable[[], None] | None]:
+        """What was posted; waits for something, but no longer than the view wants to sleep while somebody looks."""
+        try:
+            first = self._inbox.get(timeout=self.wake() if self._watched else None)
+        except Empty:
+            return []
+        return [first, *_drained(self._inbox)]
 
     def _guarded(self, work: Callable[[], None]) -> None:
         try:
@@ -173,6 +190,10 @@ class View(anywidget.AnyWidget):
 
     def _whole(self) -> dict[str, Any]:
         return {"seq": self._seq, "now": self._clock.time(), "picture": self._picture}
+
+
+def _nothing() -> None:
+    """Posted, it has the view drawn."""
 
 
 def _drained(inbox: SimpleQueue[Any]) -> list[Any]:

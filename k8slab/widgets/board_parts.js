@@ -1,9 +1,5 @@
 // The parts of the board, each { el, update() }: header, wish, waiting pods, nodes, story, footer. board_pick.js has the rest.
 
-const icon = (name) => h("span", { class: `icon ${name}`, "aria-hidden": "true" });
-const button = (cls, label, onclick, ...inside) => h("button", { class: `kl-btn ${cls}`, type: "button", "aria-label": label, onclick }, ...inside);
-const ordered = (things) => Object.values(things ?? {}).sort((a, b) => a.order - b.order);
-
 function topPart(board) {
   const name = h("h2"), live = h("span", { class: "live" }, glyph(), h("span"));
   const badges = h("div", { class: "badges" });
@@ -11,8 +7,8 @@ function topPart(board) {
     const { lab } = board.picture;
     say(name, lab?.name ?? "Board");
     const away = board.picture.problem && board.link === "ready";
-    const word = { ready: "Connected, up to date", starting: "Waiting for the notebook’s kernel", failed: "The last click failed" }[board.link];
-    set(live, { "data-state": away ? "unknown" : board.link, title: board.picture.problem || null }), say(live.lastChild, away ? "The cluster does not answer" : word);
+    const word = { ready: "Connected, up to date", starting: "Waiting for the notebook’s kernel", failed: "The last click failed", gone: "The notebook’s kernel is gone" }[board.link];
+    set(live, { "data-state": away || board.link === "gone" ? "unknown" : board.link, title: board.picture.problem || null }), say(live.lastChild, away ? "The cluster does not answer" : word);
     if (!lab || lab === this.lab) return;
     this.lab = lab;
     badges.replaceChildren(...[fences(lab), speed(lab), lab.version && h("span", { class: "kl-badge" }, h("span", null, "Kubernetes ", h("b", null, lab.version)))].filter(Boolean));
@@ -91,8 +87,11 @@ function waitingPart(board) {
     say(title, pods.length > 1 ? `${pods.length} pods wait for a node` : "Waiting for a node");
     const shown = pods.find((pod) => pod.uid === board.local.selected) ?? pods[0];
     say(why, shown ? shown.why || "No scheduler has looked at it yet." : "");
-    sync(list, pods.slice(0, 12), (pod) => pod.uid, tile);
-    stops(list, ".tile", board.local.selected);
+    sync(list, pods.slice(0, 12), (pod) => pod.uid, () => {
+      const one = tile();
+      return { el: h("li", null, one.el), update: one.update };
+    });
+    oneStop(list, ".tile", board.local.selected);
   } };
 }
 
@@ -172,7 +171,7 @@ function chapter(board) {
   const time = h("time"), title = h("p"), lines = h("ol");
   const el = h("li", { class: board.first ? "" : "kl-came" }, time, title, lines);
   return { el, update([, told]) {
-    say(time, new Date((told.at + board.behind()) * 1000).toLocaleTimeString([], { hour12: false }));
+    say(time, new Date((told.at + board.connection.behind) * 1000).toLocaleTimeString([], { hour12: false }));
     if (this.title !== told.title) title.replaceChildren(...rich((this.title = told.title)));
     lines.hidden = !told.lines.length;
     sync(lines, told.lines.map((line, i) => ({ ...line, i })), (line) => line.i, () => {
@@ -183,14 +182,6 @@ function chapter(board) {
 }
 
 function footPart(board) {
-  const status = h("p", { role: "status", "aria-live": "polite" });
   const legend = Object.entries(STATES).map(([state, word]) => h("li", { "data-state": state, "--kl-left": 0.6 }, glyph(), word));
-  let last = 0, timer = null;
-  const tell = () => {
-    (last = Date.now()), (timer = null);
-    say(status, board.told());
-  };
-  return { el: h("footer", { class: "foot" }, status, h("ul", { "aria-label": "Legend" }, legend)), update() {
-    timer ??= setTimeout(tell, Math.max(0, last + 2000 - Date.now())); // at most a sentence every two seconds
-  }, stop: () => clearTimeout(timer) };
+  return { el: h("footer", { class: "foot" }, board.live.el, h("ul", { "aria-label": "Legend" }, legend)), update() {} };
 }

@@ -23,7 +23,7 @@ function pickPart(board) {
   }));
   const line = h("p", { class: "same" }), hint = h("p", { class: "dim small hint" }, "Select a pod to read its log, crash it or delete it. Arrow keys walk from pod to pod, Enter leads here.");
   const el = h("section", { class: "panel pick", "aria-label": "Selected pod" }, h("div", null, who, facts, why), acts, line, hint);
-  acts.addEventListener("keydown", (e) => toolbarKeys(e, acts));
+  walk(acts, "button");
   let pod = null;
   const same = (act) => {
     if (!pod) return;
@@ -55,16 +55,6 @@ function pickPart(board) {
 function age(board, pod) {
   if (pod.state === "terminating") return pod.ends > board.now() ? `${(pod.ends - board.now()).toFixed(1)} s left to finish` : "about to end";
   return pod.state === "ready" ? `ready for ${span(board.now() - pod.since)}` : `${span(board.now() - pod.born)} old`;
-}
-
-/** One tab stop; arrow keys walk over what can be pressed. */
-function toolbarKeys(e, bar) {
-  const all = [...bar.children].filter((b) => !b.disabled && !b.hidden), i = all.indexOf(e.target);
-  const next = { ArrowRight: i + 1, ArrowDown: i + 1, ArrowLeft: i - 1, ArrowUp: i - 1, Home: 0, End: all.length - 1 }[e.key];
-  if (next === undefined || i < 0) return;
-  const to = all[(next + all.length) % all.length];
-  for (const b of bar.children) b.tabIndex = b === to ? 0 : -1;
-  to.focus(), e.preventDefault();
 }
 
 function logPart(board) {

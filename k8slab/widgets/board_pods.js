@@ -1,9 +1,5 @@
 // Pods, as densely as their number asks for: tiles, chips, cells, bars. The first two keep their places; see look/README.
 
-const STATES = { pending: "Pending", starting: "Starting", notready: "Not ready", ready: "Ready", terminating: "Terminating", failed: "Failed", unknown: "Unknown" };
-const glyph = () => h("span", { class: "kl-glyph", "aria-hidden": "true" });
-const plural = (n, one, many) => `${n} ${n === 1 ? one : many}`;
-
 function podLabel(pod) {
   const again = pod.restarts ? `, ${plural(pod.restarts, "restart", "restarts")}` : "";
   const of = pod.total > 1 && pod.ready >= 0 ? `, ${pod.ready} of ${pod.total} containers ready` : "";
@@ -79,7 +75,7 @@ function placed(kind, board) {
     let count = most + 1;
     while (kids.get(count)?.leaving || kids.get(count)?.item?.pod) count++; // what goes is seen going
     sync(el, Array.from({ length: count }, (_, i) => ({ i, pod: at.get(i) })), (p) => p.i, () => place(kind === "tile" ? tile : chip, board));
-    stops(el, ".tile, .chip", board.local.selected);
+    oneStop(el, ".tile, .chip", board.local.selected);
   } };
 }
 
@@ -116,7 +112,7 @@ function cellGroup(board) {
       const el = h("li", { class: "cell", role: "option", "aria-selected": "false", tabindex: "-1" }, glyph());
       return { el, update: (pod) => dress(el, pod) };
     });
-    stops(list, ".cell", board.local.selected);
+    oneStop(list, ".cell", board.local.selected);
   } };
 }
 
@@ -130,48 +126,20 @@ function barGroup() {
   } };
 }
 
-/** Of a list, exactly one element can be reached by Tab: the selected one, else the one last focused, else the first. */
-function stops(list, what, selected) {
-  const all = [...list.querySelectorAll(what)];
-  const now = all.find((el) => el.dataset.uid === selected) ?? all.find((el) => el.tabIndex === 0) ?? all[0];
-  for (const el of all) if (el.tabIndex !== (el === now ? 0 : -1)) el.tabIndex = el === now ? 0 : -1;
-}
-
-/** Arrow keys walk, Home and End jump, Enter selects and goes to the actions, a letter acts at once; a click selects. */
+/** Arrow keys walk, Enter selects and goes to the actions, a letter acts at once; a click selects. */
 function roving(list, what, board) {
   const act = { l: "logs", c: "crash", Delete: "delete", Backspace: "delete" };
   list.addEventListener("click", (e) => {
     const el = e.target.closest(what);
-    if (el && !el.classList.contains("kl-goes")) board.select(el.dataset.uid), stops(list, what, el.dataset.uid);
+    if (el && !el.classList.contains("kl-goes")) board.select(el.dataset.uid), oneStop(list, what, el.dataset.uid);
   });
-  list.addEventListener("keydown", (e) => {
-    const here = e.target.closest(what);
-    if (!here || e.ctrlKey || e.metaKey || e.altKey) return;
-    const next = neighbour([...list.querySelectorAll(what)], here, e.key);
-    if (next) {
-      for (const el of list.querySelectorAll(what)) el.tabIndex = el === next ? 0 : -1;
-      next.focus();
-    } else if (e.key === "Enter") board.select(here.dataset.uid, true);
-    else if (e.key === " ") board.select(here.dataset.uid);
-    else if (act[e.key]) board.select(here.dataset.uid), board.act(act[e.key]);
-    else return;
-    e.preventDefault();
+  walk(list, what, (el, key) => {
+    if (key === "Enter") board.select(el.dataset.uid, true);
+    else if (key === " ") board.select(el.dataset.uid);
+    else if (act[key]) board.select(el.dataset.uid), board.act(act[key]);
+    else return false;
+    return true;
   });
 }
 
-/** Where an arrow key leads: left and right in order, up and down to the nearest in the next row. */
-function neighbour(all, here, key) {
-  const i = all.indexOf(here);
-  if (key === "Home") return all[0];
-  if (key === "End") return all.at(-1);
-  if (key === "ArrowRight") return all[(i + 1) % all.length];
-  if (key === "ArrowLeft") return all[(i - 1 + all.length) % all.length];
-  if (key !== "ArrowDown" && key !== "ArrowUp") return null;
-  const at = here.getBoundingClientRect(), down = key === "ArrowDown";
-  const far = (el) => {
-    const r = el.getBoundingClientRect(), dy = down ? r.top - at.top : at.top - r.top;
-    return dy < 4 ? Infinity : dy * 1000 + Math.abs(r.left - at.left);
-  };
-  const best = all.reduce((a, b) => (far(b) < far(a) ? b : a), here);
-  return best === here ? all[(i + (down ? 1 : -1) + all.length) % all.length] : best;
-}
+const oneStop = (list, what, selected) => stops(list, what, (el) => el.dataset.uid === selected);

@@ -3,6 +3,7 @@
 // Text reaches the page through textContent and attributes only, never as markup.
 
 const LATE = 4000; // ms without an answer before the view says so
+const GONE = "The notebook’s kernel was restarted or has ended: this is the last it showed. Run this cell again.";
 const links = new WeakMap(); // model -> Link: kept apart from the page's elements, which come and go
 
 /** The picture after a JSON merge patch (delta.py). What the patch does not touch stays the same object. */
@@ -29,7 +30,13 @@ class Link {
     this.views = new Set();
     this.asked = new Map();
     this.hear = (message) => this.heard(message);
-    this.look = () => this.looked();
+    this.lose = () => this.lost();
+    this.look = () => {
+      this.looked();
+      for (const view of this.views) view.tick?.();
+    };
+    this.leave = () => this.send({ do: "bye" });
+    this.back = () => this.send({ do: "hello", on: this.on });
   }
 
   static of(model) {
@@ -41,7 +48,9 @@ class Link {
     this.views.add(view);
     if (this.views.size > 1) return;
     this.model.on("msg:custom", this.hear);
+    this.model.on("comm_live_update", this.lose); // ipywidgets says it when the kernel behind the model is gone
     document.addEventListener("visibilitychange", this.look);
+    addEventListener("pagehide", this.leave), addEventListener("pageshow", this.back);
     this.on = true;
     this.send({ do: "hello", on: true });
   }
@@ -51,7 +60,18 @@ class Link {
     if (this.views.size) return;
     this.send({ do: "bye" });
     this.model.off("msg:custom", this.hear);
+    this.model.off("comm_live_update", this.lose);
     document.removeEventListener("visibilitychange", this.look);
+    removeEventListener("pagehide", this.leave), removeEventListener("pageshow", this.back);
+  }
+
+  /** Nobody is there any more to be asked. A message heard later says that somebody is. */
+  lost() {
+    if (this.dead) return;
+    this.dead = true;
+    for (const answered of this.asked.values()) answered({ ok: false, say: GONE });
+    this.asked.clear();
+    for (const view of this.views) view.lost?.();
   }
 
   /** Tell the kernel whether anybody can see this, when that has changed. */
@@ -63,6 +83,7 @@ class Link {
   }
 
   heard(message) {
+    this.dead = false;
     if (message.now) this.behind = Date.now() / 1000 - message.now;
     if (message.type === "state") {
       this.resyncing = false;
@@ -86,7 +107,11 @@ class Link {
   }
 
   send(message) {
-    this.model.send({ ...message, client: this.client });
+    try {
+      this.model.send({ ...message, client: this.client });
+    } catch {
+      this.lost(); // a connection that was taken down refuses
+    }
   }
 
   /** Ask the kernel to do something. `late` is called if it keeps us waiting; a refusal is thrown. */

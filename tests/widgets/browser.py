@@ -1,4 +1,4 @@
-"""A plain page with the board's own JavaScript and a pretended anywidget model, for tests in a real browser."""
+"""A plain page with a view's own JavaScript and a pretended anywidget model, for tests in a real browser."""
 
 from __future__ import annotations
 
@@ -18,19 +18,20 @@ DARK = (
     "--jp-layout-color0:#111;--jp-layout-color1:#212121;--jp-ui-font-color0:#fff;"
     "--jp-brand-color1:#1976d2;--jp-brand-color2:#64b5f6"
 )
-HTML = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>board</title><style>{css}</style></head>
+HTML = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>a view</title><style>{css}</style></head>
 <body data-jp-theme-light="{light}" style="margin:0;padding:20px;background:{ground};{theme}">
 <button id="before">before</button><main id="out"></main></body></html>"""
 MODEL = """async ([esm, state]) => {
   const module = await import(URL.createObjectURL(new Blob([esm], { type: "text/javascript" })));
-  const hearers = new Set();
+  const hearers = { "msg:custom": new Set(), comm_live_update: new Set() };
   window.sent = [];
-  window.heard = (message) => [...hearers].forEach((hear) => hear(message));
-  window.listening = () => hearers.size;
+  window.fire = (event, ...what) => [...hearers[event]].forEach((hear) => hear(...what));
+  window.heard = (message) => fire("msg:custom", message);
+  window.listening = () => Object.values(hearers).reduce((sum, some) => sum + some.size, 0);
   window.model = {
     get: (name) => (name === "state" ? state : undefined),
-    on: (event, hear) => event === "msg:custom" && hearers.add(hear),
-    off: (event, hear) => hearers.delete(hear),
+    on: (event, hear) => hearers[event]?.add(hear),
+    off: (event, hear) => hearers[event]?.delete(hear),
     send: (message) => window.sent.push(message),
   };
   const el = document.getElementById("out");
@@ -39,6 +40,13 @@ MODEL = """async ([esm, state]) => {
   };
   window.show();
 }"""
+
+
+def dress(page: Any, esm: str, css: str, state: dict[str, Any], *, dark: bool = False) -> None:
+    """Fill a page with a view's script and style; `state` is what its model starts from."""
+    light = {"light": "true", "ground": "#fff", "theme": ""}
+    page.set_content(HTML.format(css=css, **({"light": "false", "ground": "#111", "theme": DARK} if dark else light)))
+    page.evaluate(MODEL, [esm, state])
 
 
 class Shown:
@@ -50,14 +58,7 @@ class Shown:
         self.story: dict[str, Any] = {}
         self.drawn: dict[str, Any] = {}
         self.picture = self._draw(objects)
-        theme = (
-            {"light": "false", "ground": "#111", "theme": DARK}
-            if dark
-            else {"light": "true", "ground": "#fff", "theme": ""}
-        )
-        page.set_content(HTML.format(css=Board._css, **theme))
-        state = {"seq": 1, "now": time.time(), "picture": self.picture}
-        page.evaluate(MODEL, [Board._esm, state])
+        dress(page, Board._esm, Board._css, {"seq": 1, "now": time.time(), "picture": self.picture}, dark=dark)
 
     def becomes(self, *objects: Any) -> None:
         old, self.picture = self.picture, self._draw(objects)

@@ -87,7 +87,7 @@ def leaving(obj, grace=30, at=START, speed=10.0):
 def snapshot(*objects):
     kinds: dict[str, list[Any]] = {kind: [] for kind in ("Node", "Pod", "ReplicaSet", "Deployment", "Event")}
     for obj in objects:
-        kinds[obj["kind"]].append(obj)
+        kinds.setdefault(obj["kind"], []).append(obj)
     return kinds
 
 
@@ -98,6 +98,21 @@ def shop(pods=3, nodes=3):
     names = [f"web-7d5bc-{number:05d}" for number in range(pods)]
     made = [pod(name, f"node-{i % nodes + 1}", owner=rs, at=START + i) for i, name in enumerate(names)]
     return [*(node(f"node-{n + 1}") for n in range(nodes)), web, rs, *made]
+
+
+def mixed(now=START):
+    """Every state at once, on nodes of which one is off."""
+    web = deployment(replicas=3)
+    rs = replica_set(owner=web)
+    nodes = [node(f"node-{n}", zone="abc"[n - 1]) for n in (1, 2)]
+    nodes.append(node("node-3", ready="Unknown", since=now - 5, zone="c"))
+    states = ["ready", "notready", "starting", "crashing", "noimage", "done", "unplaced", "ready"]
+    pods = [
+        pod(f"web-7d5bc-{state[:4]}{n}", f"node-{n % 2 + 1}", state, owner=rs, restarts=n // 4)
+        for n, state in enumerate(states)
+    ]
+    gone = leaving(pod("web-7d5bc-leaves", owner=rs), 30, now)
+    return [*nodes, web, rs, *pods, gone, pod("web-7d5bc-lost1", "node-3", owner=rs)]
 
 
 class Following:
@@ -130,6 +145,10 @@ class FakeApi:
         self.now = snapshot(*objects)
         for tell in list(self.followers):
             tell(self.now)
+
+    def all(self):
+        """Every object there is now."""
+        return [obj for objects in self.now.values() for obj in objects]
 
     def delete(self, kind, name, namespace=""):
         self._called("delete", kind, name, namespace)

@@ -1,52 +1,14 @@
 """The board in the kernel: its life, what it sends and when, what a click does. The browser is played by the test."""
 
 import threading
-from collections.abc import Callable
 
 import pytest
 
 from k8slab.api.errors import Conflict
 from k8slab.widgets.board import Board, show
-from k8slab.widgets.delta import apply
 from tests.widgets import cluster
 from tests.widgets.cluster import FakeLab, leaving, node, pod
-
-
-class Page:
-    """The browser's side of a board: hears what is sent, applies it, and presses."""
-
-    def __init__(self, board):
-        self.board = board
-        self.heard: list[dict] = []
-        self.news = threading.Condition()
-        state = board.get_state("state")["state"]
-        self.seq, self.picture = state["seq"], state["picture"]
-        board.send = self._hear
-
-    def _hear(self, message):
-        with self.news:
-            self.heard.append(message)
-            if message["type"] == "state":
-                self.seq, self.picture = message["seq"], message["picture"]
-            elif message["type"] == "diff" and message["seq"] == self.seq + 1:
-                self.seq, self.picture = message["seq"], apply(self.picture, message["patch"])
-            self.news.notify_all()
-
-    def until(self, what: Callable[[], object]):
-        """Wait for it; looks again whenever something was heard, and now and then in between."""
-        with self.news:
-            for _ in range(500):
-                if found := what():
-                    return found
-                self.news.wait(0.01)
-        raise AssertionError(f"it did not happen; heard: {self.heard}")
-
-    def press(self, **message):
-        self.board._handle_custom_msg({"id": "1", "client": "page", **message}, [])
-        return self.until(lambda: next((m for m in self.heard if m["type"] == "answer"), None))
-
-    def say(self, **message):
-        self.board._handle_custom_msg({"client": "page", **message}, [])
+from tests.widgets.page import Page
 
 
 @pytest.fixture
@@ -103,10 +65,10 @@ def test_a_page_that_asks_gets_the_whole(lab, page):
 def test_nothing_is_sent_while_nobody_looks_and_all_of_it_after(lab, page):
     page.say(do="hello", on=True)
     page.say(do="seen", on=False, seq=0)
-    page.until(lambda: not page.board._watched)
+    page.until(lambda: not page.view._watched)
     before = len(page.heard)
     lab.api.becomes(*cluster.shop(5))
-    page.until(lambda: len(page.board._picture["pods"]) == 5)
+    page.until(lambda: len(page.view._picture["pods"]) == 5)
     assert kinds(page)[before:] == []
     page.say(do="seen", on=True, seq=0)
     page.until(lambda: len(page.picture["pods"]) == 5)
@@ -115,10 +77,10 @@ def test_nothing_is_sent_while_nobody_looks_and_all_of_it_after(lab, page):
 
 def test_another_page_keeps_it_going(page):
     for client in ("a", "b"):
-        page.board._handle_custom_msg({"do": "hello", "client": client, "on": True}, [])
-    page.board._handle_custom_msg({"do": "bye", "client": "a"}, [])
-    page.until(lambda: page.board._clients == {"b": True})
-    assert page.board._watched
+        page.view._handle_custom_msg({"do": "hello", "client": client, "on": True}, [])
+    page.view._handle_custom_msg({"do": "bye", "client": "a"}, [])
+    page.until(lambda: page.view._clients == {"b": True})
+    assert page.view._watched
 
 
 def test_delete(lab, page):
@@ -153,7 +115,7 @@ def test_power_that_came_back_by_other_hands_is_seen(lab, page):
     page.press(do="power", node="node-2", on=False)
     page.until(lambda: page.picture["nodes"]["node-2"]["state"] == "off")
     back = [o for o in cluster.shop(2) if o["metadata"]["name"] != "node-2"]
-    lab.api.becomes(*back, node("node-2", since=page.board._clock.time() + 2))
+    lab.api.becomes(*back, node("node-2", since=page.view._clock.time() + 2))
     page.until(lambda: page.picture["nodes"]["node-2"]["state"] == "ready")
 
 
@@ -175,7 +137,7 @@ def test_logs(page):
     ],
 )
 def test_what_cannot_be_done_is_said_and_not_tried(lab, page, message, sentence):
-    assert page.press(**message) == {"type": "answer", "id": "1", "ok": False, "say": sentence}
+    assert page.press(**message) == {"type": "answer", "id": "0", "ok": False, "say": sentence}
     assert lab.api.calls == []
 
 

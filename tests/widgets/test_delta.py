@@ -1,4 +1,4 @@
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from k8slab.widgets.delta import apply, diff
@@ -11,6 +11,7 @@ values = st.recursive(
 pictures = st.dictionaries(st.sampled_from("abcde"), values, max_size=5)
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # the machine may be busy
 @given(pictures, pictures)
 def test_applying_the_difference_gives_the_new_picture(old, new):
     kept = repr(old)
@@ -18,6 +19,7 @@ def test_applying_the_difference_gives_the_new_picture(old, new):
     assert repr(old) == kept
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(pictures)
 def test_nothing_changed_is_nothing_to_send(picture):
     assert diff(picture, picture) == {}
