@@ -7,6 +7,6 @@ out. It starts things itself and touches no lab: like the doctor, it looks at th
 from __future__ import annotations
 
 from k8slab.races.result import Race, Run, reference
-from k8slab.races.starting import KINDS, race
+from k8slab.races.starting import KINDS, MOST, cores, race
 
-__all__ = ["KINDS", "Race", "Run", "race", "reference"]
+__all__ = ["KINDS", "MOST", "Race", "Run", "cores", "race", "reference"]

@@ -39,7 +39,7 @@ def race(n: int = 3, kinds: Sequence[str] = KINDS, hear: Heard | None = None) ->
         if kind not in KINDS:
             raise LabError(f"There is no kind {kind!r} to race: choose among {', '.join(KINDS)}.")
     tell = hear or (lambda _: None)
-    return Race(n, _cores(), tuple(_one(_CONTESTANTS[kind](), n, tell) for kind in kinds))
+    return Race(n, cores(), tuple(_one(_CONTESTANTS[kind](), n, tell) for kind in kinds))
 
 
 def _one(kind: Kind, n: int, tell: Heard) -> Run:
@@ -96,5 +96,6 @@ def _started(kind: Kind, clock: Clock, n: int, begun: Callable[[Copy, float], No
             list(many.map(lambda copy: copy.end(), copies))
 
 
-def _cores() -> int:
+def cores() -> int:
+    """How many processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
