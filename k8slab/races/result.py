@@ -98,6 +98,27 @@ class Race:
             for run in self.runs
         ]
 
+    def first(self, kind: str) -> str:
+        """When a copy of this kind that starts alone has its first instruction, in words; marked if recorded."""
+        run, recorded = self._shown(kind)
+        return _marked(lasting(run.alone), recorded) if run.measured else "(not measured)"
+
+    def kernel(self, kind: str) -> str:
+        """What `uname -r` says in it; marked if recorded."""
+        run, recorded = self._shown(kind)
+        return _marked(run.kernel, recorded) if run.measured else "(not measured)"
+
+    def share(self, kind: str, n: int, seconds: float) -> str:
+        """Which part of the time `n` copies with so many seconds of work spend on getting to work: "58 %"."""
+        run, recorded = self._shown(kind)
+        if not run.measured:
+            return "(not measured)"
+        base, cores = self._shown("process")[0].work, self.cores
+        if recorded:  # a recording is taken with its own machine's numbers
+            base, cores = reference().runs["process"].work, reference().cores
+        part = 100 * run.overhead(n, seconds, cores, base)
+        return _marked(f"{part:.0f} %" if part >= 1 else "less than 1 %", recorded)
+
     def as_dict(self) -> dict[str, Any]:
         """For views and files."""
         return {"n": self.n, "cores": self.cores, "runs": [asdict(run) for run in self.runs]}
@@ -114,6 +135,9 @@ class Race:
         notes = "".join(f"<p>{escape(note)}</p>" for note in self._notes())
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{notes}"
 
+    def _shown(self, kind: str) -> tuple[Run, bool]:
+        return next(found for found in self.shown() if found[0].kind == kind)
+
     def _rows(self) -> Iterable[tuple[str, ...]]:
         for run, recorded in self.shown():
             name = f"{run.name} ×{len(run.times)}" + (" (recorded)" if recorded else "")
@@ -128,6 +152,10 @@ class Race:
         if any(recorded for _, recorded in self.shown()):
             notes.append(f"(recorded): not measured here, but on {reference().date} on {reference().machine}.")
         return notes
+
+
+def _marked(words: str, recorded: bool) -> str:
+    return f"{words} (recorded)" if recorded else words
 
 
 def lasting(seconds: float) -> str:
