@@ -54,13 +54,12 @@ class Run:
         slope = (most - self.alone) / (ran - 1) if ran > 1 else self.alone
         return max(self.alone, self.alone + slope * (n - 1)) if n > 1 else self.alone
 
-    def overhead(self, n: int, seconds: float, cores: int, base: float) -> float:
-        """Which share of the whole is getting to work, from 0 to 1, if each of `n` copies has `seconds` of work.
+    def overhead(self, n: int, seconds: float, cores: int) -> float:
+        """Which share of the time is getting to work, from 0 to 1, if each of `n` copies works for `seconds`.
 
-        `seconds` are a plain process's; `base` is what the measured piece of work took as one. Copies share the cores.
+        Copies share the cores: twice as many of them as there are cores work twice as long.
         """
-        slower = self.work / base if base else 1.0
-        return self.begun(n) / (self.begun(n) + seconds * slower * max(1.0, n / cores))
+        return self.begun(n) / (self.begun(n) + seconds * max(1.0, n / cores))
 
 
 @dataclass(frozen=True)
@@ -113,10 +112,7 @@ class Race:
         run, recorded = self._shown(kind)
         if not run.measured:
             return "(not measured)"
-        base, cores = self._shown("process")[0].work, self.cores
-        if recorded:  # a recording is taken with its own machine's numbers
-            base, cores = reference().runs["process"].work, reference().cores
-        part = 100 * run.overhead(n, seconds, cores, base)
+        part = 100 * run.overhead(n, seconds, reference().cores if recorded else self.cores)
         return _marked(f"{part:.0f} %" if part >= 1 else "less than 1 %", recorded)
 
     def as_dict(self) -> dict[str, Any]:

@@ -23,14 +23,15 @@ function bar(title) {
 }
 
 function lane(view, first) {
-  const word = h("span", { class: "dim small" }), chip = h("span", { class: "kl-badge recorded" }, "recorded"), kernel = h("code"), whose = h("span", { class: "dim small" }), why = h("p", { class: "why small dim" });
+  const word = h("span", { class: "dim small" }), chip = h("span", { class: "kl-badge recorded" }, "recorded"), kernel = h("code"), whose = h("span", { class: "dim small" }), slower = h("span", { class: "dim small" }), why = h("p", { class: "why small dim" });
   const bars = MEASURES.map(([title]) => bar(title));
   const el = h("li", { class: "lane panel", "--v": versionColour(first.cat) },
-    h("div", { class: "who" }, h("h3", null, glyph(), " ", first.name), h("div", { class: "words" }, word, chip), h("div", { class: "kernel" }, kernel, whose)),
+    h("div", { class: "who" }, h("h3", null, glyph(), " ", first.name), h("div", { class: "words" }, word, chip), h("div", { class: "kernel" }, kernel, whose, slower)),
     h("div", { class: "bars" }, bars.map((one) => one.el)), why);
   return { el, update(now) {
     set(el, { "data-state": now.state });
-    say(word, now.word), say(kernel, now.kernel), say(whose, now.whose), say(why, now.why);
+    say(word, now.word), say(kernel, now.kernel), say(whose, now.whose), say(slower, now.slower);
+    why.replaceChildren(...now.why.split("`").map((text, i) => (i % 2 ? h("code", null, text) : text)));
     chip.hidden = !now.recorded, why.hidden = !now.why;
     MEASURES.forEach(([, value, said], i) => bars[i].draw(value(now), view.most[i], said(now), i ? [] : now.times));
   } };
@@ -56,7 +57,7 @@ class Race extends Stage {
     this.from = h("p", { class: "dim small from" });
     this.root.append(
       h("header", { class: "top" }, h("h2", null, "Race to the first instruction"), h("div", { class: "controls" }, h("span", { class: "dim small", "aria-hidden": "true" }, "copies of each"), h("span", { class: "stepper" }, this.less, this.count, this.more), this.again)),
-      h("div", { class: "main" }, this.title, this.lanes, this.overhead, this.from, h("div", { class: "dim small" }, this.live.el)),
+      h("div", { class: "main" }, this.title, this.lanes, this.overhead, this.from, h("div", { class: "vh" }, this.live.el)),
     );
     this.begin();
   }
@@ -98,7 +99,7 @@ class Race extends Stage {
     const at = (points, n) => percent(points.find(([count]) => count === n)[1]);
     this.chart.draw({
       say: `With work for ${now.work}, getting to work is, at 50 copies: ${raced.map(([one, points]) => `${one.name} ${at(points, 50)}`).join(", ")}.`,
-      from: 1, to: 50, low: 0, high: 1, xLabel: (n) => `${n}`, yLabel: (share) => `${Math.round(share * 100)} %`,
+      from: 1, to: 50, low: 0, high: 1, xLabel: (n) => `${n}`, yLabel: (share) => `${Math.round(share * 100)}%`,
       lines: raced.map(([one, points]) => ({ points, colour: versionColour(one.cat), name: one.name })),
     });
     sync(this.table, raced, ([one]) => one.order, ([one]) => {

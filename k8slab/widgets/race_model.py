@@ -24,7 +24,7 @@ WORKS = (  # what the slider offers: seconds of work for each copy, and how one 
 )
 WORK = 2
 COPIES = (1, 2, 3, 5, 10, 15, 20, 30, 40, 50)
-KERNELS = {True: "brings its own kernel", False: "borrows this machine’s kernel"}
+KERNELS = {True: "brings its own kernel", False: "borrows its machine’s kernel"}
 HEAD = ("", "began after", "memory each", "disk each", "kernel")
 
 
@@ -32,9 +32,8 @@ def picture(runs: Sequence[Run], n: int, step: int, *, done: bool) -> Picture:
     """How the race stands with `n` copies each; `step` is the work's place in WORKS."""
     seconds, said = WORKS[step]
     shown = [_stand_in(run) if done else (run, False) for run in runs]
-    base = next((run.work for run, _ in shown if run.kind == "process" and run.measured), 0.0)
-    host = next((run.kernel for run, _ in shown if run.kind == "process"), "")
-    lanes = {run.kind: _lane(i, runs[i], run, recorded, host) for i, (run, recorded) in enumerate(shown)}
+    process = next(run for run, _ in shown if run.kind == "process")
+    lanes = {run.kind: _lane(i, runs[i], run, recorded, process) for i, (run, recorded) in enumerate(shown)}
     return {
         "n": n,
         "done": done,
@@ -42,7 +41,7 @@ def picture(runs: Sequence[Run], n: int, step: int, *, done: bool) -> Picture:
         "step": step,
         "steps": len(WORKS),
         "work": said,
-        "shares": {run.kind: _shares(run, recorded, seconds, base) for run, recorded in shown if run.measured},
+        "shares": {run.kind: _shares(run, recorded, seconds) for run, recorded in shown if run.measured},
         "say": _say([run for run, _ in shown], n, done),
         "reference": f"on {reference().date} on {reference().machine}" if any(r for _, r in shown) else "",
     }
@@ -79,7 +78,7 @@ def _stand_in(run: Run) -> tuple[Run, bool]:
     return (run, False) if run.measured or run.kind not in reference().runs else (reference().runs[run.kind], True)
 
 
-def _lane(place: int, here: Run, run: Run, recorded: bool, host: str) -> Picture:
+def _lane(place: int, here: Run, run: Run, recorded: bool, process: Run) -> Picture:
     began = median(run.times) if run.measured else 0.0
     memory = round(mean(run.memory)) if run.memory else 0
     return {
@@ -97,7 +96,8 @@ def _lane(place: int, here: Run, run: Run, recorded: bool, host: str) -> Picture
         "disk": run.disk,
         "disk_said": ("nothing more" if run.disk == 0 else size(run.disk)) if run.measured else "",
         "kernel": run.kernel,
-        "whose": KERNELS[run.kind == "vm" if recorded else run.kernel != host] if run.kernel else "",
+        "whose": KERNELS[run.kind == "vm"] if run.kernel else "",
+        "slower": _slower(run, reference().runs["process"] if recorded else process),
     } | ({"state": "ready"} if run.measured and run.state == "done" else {})
 
 
@@ -109,10 +109,16 @@ def _word(run: Run) -> str:
     return "starting" if run.state == "running" else "waits for its turn"
 
 
-def _shares(run: Run, recorded: bool, seconds: float, base: float) -> list[list[float]]:
-    """[copies, share] for the chart; a recording is taken with its own machine's numbers."""
-    first, processors = (reference().runs["process"].work, reference().cores) if recorded else (base, cores())
-    return [[n, round(run.overhead(n, seconds, processors, first), 4)] for n in COPIES]
+def _slower(run: Run, process: Run) -> str:
+    """What to say if the same piece of work takes much longer in it: it is played in software."""
+    times = run.work / process.work if process.work and process.measured else 1.0
+    return f"the same work takes {times:.0f} times as long in it" if times >= 3 else ""
+
+
+def _shares(run: Run, recorded: bool, seconds: float) -> list[list[float]]:
+    """[copies, share] for the chart; a recording is taken with its own machine's cores."""
+    processors = reference().cores if recorded else cores()
+    return [[n, round(run.overhead(n, seconds, processors), 4)] for n in COPIES]
 
 
 def _say(runs: Sequence[Run], n: int, done: bool) -> str:

@@ -138,8 +138,8 @@ k8slab.race(50, ["process", "container"])
 
 # %% key="shares" tags=["exercise"]
 # solution
-share = {name: round(100 * start / (start + 0.5)) for name, start in {"a": 0.005, "b": 0.3, "c": 1.5}.items()}
-%kubectl create configmap shares --from-literal=a={share["a"]} --from-literal=b={share["b"]} --from-literal=c={share["c"]}
+a, b, c = (round(100 * start / (start + 0.5)) for start in (0.005, 0.3, 1.5))
+%kubectl create configmap shares --from-literal=a={a} --from-literal=b={b} --from-literal=c={c}
 
 # %% [markdown] key="shares" tags=["hints"]
 # 1. **Where to look.** In the paragraph that says what overhead is: a start of one second, and one second of work.

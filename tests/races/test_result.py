@@ -24,14 +24,14 @@ def test_one_copy_foretells_the_slowest_line():
     ("run", "n", "seconds", "share"),
     [
         (PROCESS, 1, 0.004, 0.5),
-        (VM, 1, 0.12, 0.5),  # ten times slower: 0.12 s of work take 1.2
+        (VM, 1, 1.2, 0.5),
         (VM, 1, 1e9, 0.0),
         (VM, 1, 0, 1.0),
-        (VM, 50, 0.12, 25.7 / (25.7 + 1.2 * 25)),  # on two cores, 25 pieces of work one after another
+        (VM, 50, 1.2, 25.7 / (25.7 + 1.2 * 25)),  # on two cores, 25 pieces of work one after another
     ],
 )
 def test_the_share_of_getting_to_work(run, n, seconds, share):
-    assert run.overhead(n, seconds, cores=2, base=PROCESS.work) == pytest.approx(share, abs=1e-6)
+    assert run.overhead(n, seconds, cores=2) == pytest.approx(share, abs=1e-6)
 
 
 def test_the_table_says_it_all():
@@ -58,3 +58,15 @@ def test_the_recording_is_whole():
     assert kept.runs["vm"].kernel != kept.runs["process"].kernel == kept.runs["docker"].kernel
     assert kept.machine
     assert len(kept.date) == 10
+
+
+def test_in_words():
+    race = Race(3, 2, (PROCESS, VM))
+    assert (race.first("process"), race.first("vm")) == ("4.0 ms", "1.20 s")
+    assert race.kernel("vm") == "6.1-own"
+    assert race.share("vm", 1, 1.2) == "50 %"
+    assert race.share("process", 1, 1.2) == "less than 1 %"
+    recorded = Race(3, 2, (PROCESS, ABSENT))
+    assert all(
+        "(recorded)" in said for said in (recorded.first("vm"), recorded.kernel("vm"), recorded.share("vm", 1, 1.0))
+    )
