@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import groupby
 
-from k8slab import tools
+from k8slab import tools, vm
 from k8slab.runtime import cgroups, isolation
 from k8slab.runtime.base import FENCES
 from k8slab.runtime.engine import connect
@@ -99,6 +99,9 @@ def _runtimes() -> Iterator[Finding]:
     detail = "containers are processes of this machine" if local else "needs Linux with 127.0.0.0/8 as its loopback"
     yield Finding("runtime", "local", local, detail)
     yield Finding("runtime", "simulated", True, "containers are records, for scale and tests")
+    reason = vm.why_not()
+    detail = reason or "boots with a kernel of its own (lesson 01)"
+    yield Finding("machine beside it", "virtual machine", not reason, detail)
 
 
 def _images() -> Iterator[Finding]:

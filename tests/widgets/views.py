@@ -11,7 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from k8slab.api.objects import Obj
-from k8slab.widgets import autoscale, board, rollout, terminal, traffic
+from k8slab.races import Race as Outcome
+from k8slab.races import Run
+from k8slab.widgets import autoscale, board, race, rollout, terminal, traffic
 from k8slab.widgets.base import View
 from tests.widgets import cluster, test_autoscale, test_rollout, test_traffic
 from tests.widgets.cluster import FakeLab, pod
@@ -55,7 +57,47 @@ def _another_behind(lab: FakeLab, view: View) -> None:
     lab.api.becomes(*lab.api.all(), test_traffic.mine(f"x{len(lab.api.now['Pod'])}", "notready"))
 
 
+def raced(n: int = 3, hear: Callable[[Run], None] = lambda _: None) -> Outcome:
+    """A race that was run long ago, on a machine without an engine."""
+    mib = 1 << 20
+    runs = (
+        Run(
+            "process", "", "", "done", "6.8.0-31", 0.004, [0.004 + i / 1000 for i in range(n)], 0.02, [mib // 2] * n, 0
+        ),
+        Run(
+            "container",
+            "",
+            "",
+            "done",
+            "6.8.0-31",
+            0.011,
+            [0.011 + i / 500 for i in range(n)],
+            0.02,
+            [mib] * n,
+            2 * mib,
+        ),
+        Run("docker", "docker is not installed here. To install it: `sudo apt install docker.io`."),
+        Run("vm", "", "", "done", "6.1.0-56", 1.3, [1.4 + i / 3 for i in range(n)], 0.3, [150 * mib] * n, 53 * mib),
+    )
+    for run in runs:
+        hear(run)
+    return Outcome(n, 2, runs)
+
+
+def _another_race(lab: FakeLab, view: View) -> None:
+    view.result()
+    view.begin(view.n + 1)
+
+
 VIEWS = (
+    Case(
+        "race",
+        FakeLab,
+        lambda lab: race.show(lab, runner=raced),
+        _another_race,
+        "The **race**: one piece of work as process, container and virtual machine; when each begins, what it takes, "
+        "whose kernel it runs on, and which part of the time is getting to work.",
+    ),
     Case(
         "board",
         lambda: FakeLab(*cluster.mixed(time.time())),
