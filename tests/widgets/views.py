@@ -14,6 +14,7 @@ from k8slab.widgets import board, terminal
 from k8slab.widgets.base import View
 from tests.widgets import cluster
 from tests.widgets.cluster import FakeLab, pod
+from tests.widgets.page import Page
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,13 @@ SAID = (
 )
 
 
+def _with_prompt(lab: FakeLab) -> View:
+    view = terminal.show(lab, "web-7d5bc-x2j5h")
+    if "/app" not in str(view._picture):
+        Page(view).until(lambda: "/app" in str(view._picture))
+    return view
+
+
 def _something_said(lab: FakeLab, view: View) -> None:
     lab.api.process.say(SAID.removeprefix("/app $ "))
 
@@ -55,7 +63,7 @@ VIEWS = (
     Case(
         "terminal",
         FakeLab,
-        lambda lab: terminal.show(lab, "web-7d5bc-x2j5h"),
+        _with_prompt,
         _something_said,
         "The **terminal**: a shell in a pod's container, on a real TTY over the API; without a pod, a shell for kubectl.",
     ),
