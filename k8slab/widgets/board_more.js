@@ -21,6 +21,7 @@ function lookPart(board) {
     const shown = [{ uid: "", name: "Services" }, ...all.slice(0, 8)];
     sync(services, shown, (s) => s.uid, (s) => (s.uid ? serviceButton(board) : { el: h("span", { class: "dim" }, "Services") }));
     const lit = board.service();
+    for (const one of services.querySelectorAll("button")) set(one, { "aria-pressed": String(one.dataset.service === board.local.service) });
     (told.hidden = !lit), say(told, lit ? lit.told : "");
   } };
 }
@@ -29,7 +30,7 @@ function serviceButton(board) {
   const el = h("button", { class: "also", type: "button" }, h("b"), h("span"));
   return { el, update(service) {
     say(el.firstChild, service.name), say(el.lastChild, ` → ${service.pods.length}`);
-    set(el, { "aria-label": `Service ${service.name}: ${plural(service.pods.length, "pod gets", "pods get")} its requests`, title: `${service.ip}:${service.ports}`, "aria-pressed": String(board.local.service === service.uid) });
+    set(el, { "aria-label": `Service ${service.name}: ${plural(service.pods.length, "pod gets", "pods get")} its requests`, title: `${service.ip}:${service.ports}`, "data-service": service.uid });
     el.onclick = () => ((board.local.service = board.local.service === service.uid ? null : service.uid), board.paint());
   } };
 }

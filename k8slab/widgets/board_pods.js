@@ -18,7 +18,7 @@ function tile() {
     dress(el, pod);
     say(name, pod.id ? pod.app : pod.name), say(ver, pod.version), say(word, pod.word), say(again, pod.restarts ? `↻ ${pod.restarts}` : "");
     say(id, pod.id || "no owner"), id.classList.toggle("none", !pod.id);
-    set(name, { title: pod.name });
+    set(name, { title: pod.name }), set(id, { "data-node": pod.node || "no node" });
     if (pod.state === "terminating") return;
     const dots = pod.total <= 4 ? Array.from({ length: pod.total }, (_, i) => h("i", { class: i < pod.ready ? "ok" : "" })) : [];
     pips.replaceChildren(...dots, `${pod.ready < 0 ? "?" : pod.ready}/${pod.total}`);

@@ -38,7 +38,8 @@ LATEST = 120_000  # ms: a busy machine starts a kernel slowly
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     """A folder with a notebook of one cell; its lab is taken down in the end."""
-    nbformat.write(new_notebook(cells=[new_code_cell(CELL)]), tmp_path / "board.ipynb")
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    nbformat.write(new_notebook(cells=[new_code_cell(CELL)], metadata=kernel), tmp_path / "board.ipynb")
     monkeypatch.setenv("K8SLAB_STATE_DIR", str(tmp_path / "state"))
     yield tmp_path
     subprocess.run([sys.executable, "-m", "k8slab.cli", "down", "--all"], check=True)

@@ -1,5 +1,7 @@
 """The board's further parts: owners, Services, namespaces, drain, exec, the scale handle; in the kernel and in a page."""
 
+import time
+
 import pytest
 
 from k8slab.api.errors import ApiError
@@ -8,7 +10,7 @@ from k8slab.widgets.board_drain import AGAIN, Drains
 from k8slab.widgets.board_services import all_services
 from k8slab.widgets.noticing import World
 from tests.widgets import cluster
-from tests.widgets.alive import Alive
+from tests.widgets.alive import Alive, shot
 from tests.widgets.axe import violations
 from tests.widgets.cluster import FakeApi, FakeLab, endpoints, node, pod, replica_set, service, snapshot
 from tests.widgets.page import Page
@@ -98,7 +100,7 @@ def test_a_node_that_takes_pods_again_is_drained_no_more():
 
 @pytest.fixture
 def lab():
-    return FakeLab(*cluster.mixed())
+    return FakeLab(*cluster.mixed(time.time()))
 
 
 @pytest.fixture
@@ -150,6 +152,7 @@ def test_by_owner_every_card_is_a_deployment(page, alive):
     assert web.get_by_role("button", name="Pod web-").count() == 10
     assert cart.get_by_role("button", name="Pod cart-").count() == 2
     assert web.get_by_text("wants 3, has 2 ready").is_visible()
+    shot(page, "board-by-owner", "The board with its pods grouped by **owner**: a Deployment's pods wherever they run.")
     assert violations(page) == []
     page.get_by_role("button", name="Nodes").click()
     assert page.get_by_role("region", name="node-1, ready").is_visible()
@@ -162,6 +165,9 @@ def test_a_service_lights_up_whom_it_reaches(page, alive):
         "Pod/web-7d5bc-read7",
     ]
     assert page.get_by_text("web sends its requests to 2 pods; one pod with its labels is not ready.").is_visible()
+    shot(
+        page, "board-service", "A **Service's endpoints** lit up: who gets its requests now, and who does not, and why."
+    )
     assert page.locator(".lit").first.get_attribute("aria-description") == "Gets the requests to web"
     assert violations(page) == []
     page.keyboard.press("Enter")
@@ -200,6 +206,11 @@ def test_a_terminal_opens_below_and_is_typed_into(page, alive):
     page.keyboard.type("ls")
     page.keyboard.press("Enter")
     alive.until("document.querySelector('.console .rows').textContent.includes('you typed')")
+    shot(
+        page,
+        "board-exec",
+        "A **terminal in a pod**, opened from its tile; the kubectl line that does the same beside it.",
+    )
     assert violations(page) == []
     page.keyboard.press("Shift+Tab")
     assert page.evaluate("document.activeElement.tagName") != "TEXTAREA"

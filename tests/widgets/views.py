@@ -17,6 +17,7 @@ from k8slab.widgets import autoscale, board, race, rollout, terminal, traffic
 from k8slab.widgets.base import View
 from tests.widgets import cluster, test_autoscale, test_rollout, test_traffic
 from tests.widgets.cluster import FakeLab, pod
+from tests.widgets.page import Page
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,13 @@ SAID = (
     "/app $ \x1b[1;36mls\x1b[0m\r\n\x1b[34mapp.py\x1b[0m  \x1b[32mstart.sh\x1b[0m\r\n/app $ wget -qO- localhost:8080\r\n"
     "Hello from \x1b[1mweb-7d5bc-x2j5h\x1b[0m\r\n/app $ cat /etc/shadow\r\n\x1b[31mPermission denied\x1b[0m\r\n/app $ "
 )
+
+
+def _with_prompt(lab: FakeLab) -> View:
+    view = terminal.show(lab, "web-7d5bc-x2j5h")
+    if "/app" not in str(view._picture):
+        Page(view).until(lambda: "/app" in str(view._picture))
+    return view
 
 
 def _something_said(lab: FakeLab, view: View) -> None:
@@ -108,7 +116,7 @@ VIEWS = (
     Case(
         "terminal",
         FakeLab,
-        lambda lab: terminal.show(lab, "web-7d5bc-x2j5h"),
+        _with_prompt,
         _something_said,
         "The **terminal**: a shell in a pod's container, on a real TTY over the API; without a pod, a shell for kubectl.",
     ),
