@@ -48,7 +48,8 @@ class Browser:
         self.name, self.url = name, url if "//" in url else f"http://{url}"
         self.cookies: dict[str, str] = {}
         self.visits: deque[Visit] = deque(maxlen=KEPT)
-        self._client, self._namespace, self._direct = client, namespace, direct
+        self.client = client
+        self._namespace, self._direct = namespace, direct
         self._address = f"{NETWORK}{1 + next(_numbers) % 250}"
 
     def get(self, path: str = "/") -> Answer:
@@ -84,9 +85,9 @@ class Browser:
 
     def _send(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> httpx.Response:
         target = httpx.URL(self.url)
-        place = locate(self._client, target.host, target.port or 80, self._namespace)
+        place = locate(self.client, target.host, target.port or 80, self._namespace)
         if not self._direct:
-            return self._client.send(method, f"{place.proxy}{path}", content=body, headers=headers, timeout=PATIENCE)
+            return self.client.send(method, f"{place.proxy}{path}", content=body, headers=headers, timeout=PATIENCE)
         mine = self._address if place.host.startswith("127.") else None
         with httpx.Client(transport=httpx.HTTPTransport(local_address=mine), timeout=PATIENCE) as http:
             at = f"http://{place.host}:{place.port}{path}"

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from k8slab.settings import LabError
+from k8slab.widgets import still
 from k8slab.widgets.base import STAGE, View, source
 from k8slab.widgets.conversation import ANSWER, REQUEST
 from k8slab.widgets.delta import Picture
@@ -33,6 +34,13 @@ SAYS = {  # what a packet means: who sends it, and its flags
     ("client", "ACK FIN"): "I shall send no more.",
     ("server", "ACK FIN"): "Neither shall I.",
 }
+SAID = {  # the news, by the step taken last
+    "": "Nobody talks yet. The server listens.",
+    "connect": "Three packets, and both ends are connected. Nothing of HTTP has been said.",
+    "ask": "A request and its answer, and the connection stays. TCP remembers it; HTTP does not.",
+    "leave": "The client has hung up. The server could still send.",
+    "close": "Both have hung up. Whoever did so first remembers it for a minute.",
+}
 STATE_SAYS = {
     "LISTEN": "waits for somebody to call",
     "SYN-SENT": "has called",
@@ -45,8 +53,10 @@ STATE_SAYS = {
 
 
 def show(lab: Any) -> Handshake:
-    """The kernel's one handshake."""
-    return Handshake.shown(None, Handshake)
+    """The one handshake of this kernel."""
+    view = Handshake.shown("handshake", Handshake)
+    view.lab = lab
+    return view
 
 
 class Handshake(View):
@@ -54,6 +64,10 @@ class Handshake(View):
 
     _esm = source(*STAGE, "handshake.js")
     _css = source("tokens.css", "handshake.css")
+    lab: Any = None  # whose notebook asked for it: the conversation itself needs none
+
+    def __init__(self) -> None:
+        super().__init__("handshake")
 
     def start(self) -> None:
         """Begin a conversation: in a network of its own if there can be one."""
@@ -88,12 +102,14 @@ class Handshake(View):
             "next": NEXT[self._done],
             "request": REQUEST.strip() if self._done in ("ask", "leave", "close") else "",
             "answer": ANSWER.strip() if self._done in ("ask", "leave", "close") else "",
-            "say": said(self._done, self._states),
+            "say": SAID[self._done],
         }
 
     def act(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
         """Take the next step."""
         word = str(message.get("do"))
+        if word not in SAID:
+            return super().act(message)
         if word != NEXT[self._done]:
             raise LabError(f"What comes next is: {NEXT[self._done]}.")
         if word == "connect":
@@ -114,6 +130,10 @@ class Handshake(View):
         lines = [self._source, *(f"  {line(event)}" for event in self._picture["events"].values())]
         return "\n".join([*lines, *(f"  The {end}: {s['name']}" for end, s in self._picture["states"].items())])
 
+    def html(self) -> str:
+        """The view in plain words, for a page without a kernel."""
+        return still.words("TCP handshake", self.text())
+
     def _heard(self) -> dict[str, Any] | None:
         told = self._child.stdout.readline() if self._child.stdout else ""
         return json.loads(told) if told else None
@@ -125,7 +145,8 @@ def events(seen: Mapping[str, Any], before: Mapping[str, str], step: str) -> lis
         flags, size = " ".join(seen["flags"]), len(seen["data"])
         say = SAYS.get((seen["from"], flags), "").format(ack=seen["ack"], seq=seen["seq"], size=size)
         first = seen["data"].partition("\r\n")[0]
-        return [{**seen, "flags": flags, "data": first, "size": size, "say": say, "step": step}]
+        told = {**seen, "flags": flags, "data": first, "size": size, "say": say, "step": step}
+        return [{name: value for name, value in told.items() if value is not None}]  # what is None no diff can carry
     if seen["kind"] != "states":
         return []
     changed = [end for end in ("client", "server") if seen[end] != before[end]]
@@ -136,21 +157,10 @@ def events(seen: Mapping[str, Any], before: Mapping[str, str], step: str) -> lis
     ]  # fmt: skip
 
 
-def said(done: str, states: Mapping[str, str]) -> str:
-    """The news in a sentence."""
-    return {
-        "": "Nobody talks yet. The server listens.",
-        "connect": "Three packets, and both ends are connected. Nothing of HTTP has been said.",
-        "ask": "A request and its answer, and the connection stays. TCP remembers it; HTTP does not.",
-        "leave": "The client has hung up. The server could still send.",
-        "close": "Both have hung up. Whoever did so first remembers it for a minute.",
-    }[done]
-
-
 def line(event: Mapping[str, Any]) -> str:
     """One event in plain words."""
     if event["kind"] == "state":
         return f"{event['from']}: {event['was']} -> {event['now']}"
     other = "server" if event["from"] == "client" else "client"
-    numbers = f"seq {event['seq']}" + ("" if event["ack"] is None else f", ack {event['ack']}")
+    numbers = f"seq {event['seq']}" + (f", ack {event['ack']}" if "ack" in event else "")
     return f"{event['at']:.3f} ms  {event['from']} -> {other}  {event['flags']}  {numbers}  {event['say']}"

@@ -13,7 +13,7 @@ from typing import Any
 from k8slab.lab.browser import Browser
 from k8slab.lab.services import Answer
 from k8slab.settings import LabError
-from k8slab.widgets import shop_model
+from k8slab.widgets import shop_model, still
 from k8slab.widgets.base import STAGE, source
 from k8slab.widgets.delta import Picture
 from k8slab.widgets.shop_model import Seen
@@ -88,27 +88,35 @@ class Shop(LabView):
         if do == "kill":
             self._kill(str(message["uid"]))
             return {}
-        who = self._browsers[str(message["who"])]
+        who = self._browsers.get(str(message.get("who")))
+        if who is None or do not in (*ASKS, "rush", "forget", "tamper", "steal"):
+            return super().act(message)
         if do in ASKS:
             self._visit(who, do, str(message.get("with", "")))
         elif do == "rush":
             seen = [self._visit(who, "look", "") for _ in range(RUSH)]
             known = sum(one.knows and one.status == 200 for one in seen)
             self._rushed[who.name] = {"asked": RUSH, "known": known}
-        elif do == "forget":
-            who.forget()
         elif do == "tamper":
             who.cookies[COOKIE] = shop_model.tampered(who.cookies.get(COOKIE, ""), self._state)
-        elif do == "steal":
-            victim = next(one for one in self._browsers.values() if one is not who)
-            who.cookies = dict(victim.cookies)
         else:
-            return super().act(message)
+            others = [one for one in self._browsers.values() if one is not who]
+            who.cookies = dict(others[0].cookies) if do == "steal" and others else {}
         return {}
 
     def text(self) -> str:
         """The view in plain words."""
         return shop_model.text(self._picture)
+
+    def html(self) -> str:
+        """The view in plain words, for a page without a kernel."""
+        return still.words(f"The shop at {self.url}", self.text())
+
+    def join(self, lab: Any) -> None:
+        """Go on with this one of the lab's clients; the browsers too, with their cookies."""
+        super().join(lab)
+        for one in self._browsers.values():
+            one.client = lab.api
 
     def _visit(self, who: Browser, do: str, value: str) -> Seen:
         method, path, field = ASKS[do]

@@ -7,7 +7,9 @@ import json
 
 import pytest
 
-from k8slab.widgets import shop_model
+from k8slab.lab.services import Answer
+from k8slab.settings import LabError
+from k8slab.widgets import shop, shop_model
 from k8slab.widgets.shop_model import Seen
 from tests.widgets import cluster
 
@@ -60,6 +62,59 @@ def test_a_signed_cookie_is_readable_by_all_and_writable_by_none():
     assert forged.endswith(".signature")  # which is no longer that of the text
     assert shop_model.tampered("123", "redis") != "123"
     assert shop_model.reading("nonsense.x", "cookie") == ""
+
+
+class FakeBrowser:
+    """A browser on a shop with one pod, which remembers."""
+
+    def __init__(self, url, name):
+        self.url, self.name, self.cookies, self.client = url, name, {}, None
+        self.known = {"user": None, "cart": {}, "orders": 0, "note": "", "state": "memory"}
+
+    def get(self, path):
+        return self.post(path)
+
+    def post(self, path, **form):
+        if "user" in form:
+            self.known["user"], self.cookies["shop"] = form["user"], "AbC123xyz"
+        if "item" in form:
+            self.known["cart"] = {form["item"]: self.known["cart"].get(form["item"], 0) + 1}
+        return Answer(200, json.dumps(self.known), {"x-pod": "shop-7d5bc-aaaaa"})
+
+
+class ShopLab(cluster.FakeLab):
+    """A lab with the shop in it."""
+
+    def __init__(self, **more):
+        pods = [
+            cluster.pod(f"shop-7d5bc-{name}", state=state)
+            for name, state in (("aaaaa", "ready"), ("bbbbb", "starting"))
+        ]
+        for pod in pods:
+            pod["metadata"]["labels"] = {"app": "shop"}
+        super().__init__(cluster.service("shop"), *pods, **more)
+
+    def browser(self, url, name):
+        return FakeBrowser(url, name)
+
+
+def test_what_a_press_does():
+    view = shop.show(ShopLab(name="pressed"))
+    try:
+        for press in ({"do": "login", "with": "ada"}, {"do": "add", "with": "tea"}, {"do": "rush"}):
+            view.act({"who": "ada", **press})
+        view.act({"who": "bo", "do": "steal"})
+        view.act({"who": "bo", "do": "tamper"})
+        ada, bo = view.draw()["browsers"].values()
+        assert (ada["user"], ada["cart"], ada["rush"]) == ("ada", "tea ×1", {"asked": 20, "known": 20})
+        assert ada["visits"][-1]["asked"] == "GET /"
+        assert bo["cookie"] not in ("", ada["cookie"])
+        assert "Browser ada: the shop says ada" in shop_model.text(view.draw())
+        view.act({"do": "kill", "uid": "Pod/shop-7d5bc-aaaaa"})
+        with pytest.raises(LabError, match="gone already"):
+            view.act({"do": "kill", "uid": "nobody"})
+    finally:
+        view.close()
 
 
 def test_pods_say_whom_they_know_only_where_state_lives_in_them():

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from k8slab.api.objects import Obj
 from k8slab.races import Race as Outcome
 from k8slab.races import Run
-from k8slab.widgets import autoscale, board, race, rollout, terminal, traffic
+from k8slab.widgets import autoscale, board, handshake, race, rollout, shop, terminal, traffic
 from k8slab.widgets.base import View
-from tests.widgets import cluster, test_autoscale, test_rollout, test_traffic
+from tests.widgets import cluster, test_autoscale, test_rollout, test_shop_model, test_traffic
 from tests.widgets.cluster import FakeLab, pod
 from tests.widgets.page import Page
 
@@ -97,6 +97,12 @@ def _another_race(lab: FakeLab, view: View) -> None:
     view.begin(view.n + 1)
 
 
+def _somebody_buys(lab: FakeLab, view: View) -> None:
+    presses = ({"do": "login", "with": "ada"}, {"do": "add", "with": "tea"}, {"do": "look"})
+    for press in presses:
+        view.post(lambda press=press: view.act({"who": "ada", **press}))
+
+
 VIEWS = (
     Case(
         "race",
@@ -133,6 +139,20 @@ VIEWS = (
         lambda lab: rollout.show(lab, "web"),
         lambda lab, _: lab.api.becomes(*test_rollout.further(lab)),
         "**Rollout**: old and new pods trade places between the two bounds of their Deployment.",
+    ),
+    Case(
+        "shop",
+        test_shop_model.ShopLab,
+        shop.show,
+        _somebody_buys,
+        "The **shop**: customers' browsers side by side, what their cookies say, and which pod knew them.",
+    ),
+    Case(
+        "handshake",
+        FakeLab,
+        handshake.show,
+        lambda lab, view: view.post(lambda: view.act({"do": handshake.NEXT[view._done]})),
+        "The **handshake**: client and server as two lanes, and every packet that crossed between them.",
     ),
     Case(
         "autoscale",
