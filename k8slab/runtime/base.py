@@ -11,6 +11,11 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 FENCES = ("user", "pid", "mount", "uts", "ipc", "net", "cgroup")  # the namespaces a container may have of its own
+GUARDS = (
+    "files",
+    "calls",
+    "privileges",
+)  # what else holds it: no sight of the user's files, fewer system calls, no root
 
 
 @dataclass(frozen=True)
@@ -19,9 +24,10 @@ class Abilities:
 
     real: bool  # processes, not records
     fences: frozenset[str] = frozenset()  # out of FENCES
+    guards: frozenset[str] = frozenset()  # out of GUARDS
     limits: frozenset[str] = frozenset()  # "cpu", "memory", "pids": really enforced
     networked: bool = True  # a pod's address can be connected to from this machine
-    missing: Mapping[str, str] = field(default_factory=dict)  # fence or limit -> why not, and what would add it
+    missing: Mapping[str, str] = field(default_factory=dict)  # fence, guard or limit -> why not, and what would add it
 
 
 @dataclass(frozen=True, slots=True)

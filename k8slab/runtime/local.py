@@ -235,7 +235,8 @@ class LocalRuntime:
         folders = self._cgroups.make(spec.id, spec.cpu, spec.memory, counted)
         meta = {"pod_uid": pod.uid, "name": spec.name, "attempt": spec.attempt, "image_id": image.id}
         meta |= {"stop_signal": spec.stop_signal or image.stop_signal, "cgroups": folders}
-        meta |= {"env": asked["env"], "cwd": asked["cwd"], "layers": [str(layer) for layer in image.layers]}
+        meta |= {key: asked.get(key) for key in ("env", "cwd", "walls", "filtered")}
+        meta |= {"layers": [str(layer) for layer in image.layers]}
         record.meta = meta
         try:
             await self._need_shim()

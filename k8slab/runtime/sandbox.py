@@ -23,6 +23,11 @@ SETTINGS = (  # of this machine's /etc: what programs need to find libraries, tr
     "alternatives", "ca-certificates", "ca-certificates.conf", "crypto-policies", "ld.so.cache", "ld.so.conf",
     "ld.so.conf.d", "localtime", "mime.types", "pki", "protocols", "services", "ssl", "terminfo",
 )  # fmt: skip
+WITHOUT_ROOT = (  # what more a program meets that finds itself in this machine's root
+    "passwd", "group", "nsswitch.conf", "hosts", "hostname", "host.conf", "gai.conf", "resolv.conf", "python3*",
+)  # fmt: skip
+OF_MACHINE = ("/proc", "/sys", "/opt", "/nix")
+DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "ptmx", "pts", "shm")
 POD_FILES = ("hosts", "hostname", "resolv.conf")  # shared by a pod's containers
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 LIMITS = {"RLIMIT_CORE": 0, "RLIMIT_NOFILE": 65536, "RLIMIT_FSIZE": 2 << 30}
@@ -89,9 +94,11 @@ def order(
     (place.root / workdir.lstrip("/")).mkdir(parents=True, exist_ok=True)
     common = {"id": spec.id, "log": str(place.log), "tty": spec.tty, "stdin": spec.stdin}
     common |= {"contained": "pid" in isolation.fences, "fenced": bool(isolation.bubblewrap)}
+    common |= {"filtered": "calls" in isolation.guards}
     common |= limits(spec, isolation, kept)
     if not isolation.bubblewrap:
-        return common | without_fences(spec, argv, env, workdir, place)
+        walled = {"walls": walls(spec, place)} if isolation.landlock else {}
+        return common | walled | without_fences(spec, argv, env, workdir, place)
     find_program(argv[0], env["PATH"], workdir, place.root, spec.mounts)
     if spec.tty and shutil.which("setsid"):  # the terminal is to be that of a session inside, or a shell cannot use it
         argv = ["setsid", "--ctty", *argv]
@@ -275,3 +282,12 @@ def without_fences(
     path = ":".join(part for folder in env["PATH"].split(":") for part in dict.fromkeys([here(folder), folder]))
     env = {name: here(value) for name, value in env.items()} | {"PATH": path, "TMPDIR": str(root / "tmp")}
     return {"argv": [here(word) for word in argv], "env": env, "cwd": str(root / workdir.lstrip("/"))}
+
+
+def walls(spec: ContainerSpec, place: Place) -> dict[str, list[str]]:
+    """What it may open where Landlock keeps it from all else: this machine's programs, its own files, its volumes."""
+    settings = [str(path) for name in (*SETTINGS, *WITHOUT_ROOT) for path in Path("/etc").glob(name)]
+    programs = [*(f"/{name}" for name in SYSTEM), *OF_MACHINE, sys.base_prefix]
+    volumes = {read_only: [m.source for m in spec.mounts if m.read_only is read_only] for read_only in (True, False)}
+    own = [str(place.root), *(f"/dev/{name}" for name in DEVICES)]
+    return {"reading": [*programs, *settings, *volumes[True]], "writing": [*own, *volumes[False]]}
