@@ -145,7 +145,8 @@ class LabServer:
         from k8slab.runtime.local import LocalRuntime
 
         self.folder.runtime.mkdir(mode=0o700, exist_ok=True)
-        return LocalRuntime(self.folder.runtime, f"{self.settings.name}-{self.plan.number}", self.plan.subnet)
+        lab, own = f"{self.settings.name}-{self.plan.number}", self.settings.pod_network == "own"
+        return LocalRuntime(self.folder.runtime, lab, self.plan.subnet, own_networks=own)
 
     async def _close_runtime(self) -> None:
         await self.runtime.close(leave_running=not self.down)

@@ -24,10 +24,10 @@ class Abilities:
 
     real: bool  # processes, not records
     fences: frozenset[str] = frozenset()  # out of FENCES
-    guards: frozenset[str] = frozenset()  # out of GUARDS
     limits: frozenset[str] = frozenset()  # "cpu", "memory", "pids": really enforced
     networked: bool = True  # a pod's address can be connected to from this machine
     missing: Mapping[str, str] = field(default_factory=dict)  # fence, guard or limit -> why not, and what would add it
+    guards: frozenset[str] = frozenset()  # out of GUARDS
 
 
 @dataclass(frozen=True, slots=True)

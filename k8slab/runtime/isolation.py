@@ -1,6 +1,7 @@
 """What fences this machine lets us put around a container: each tried for real, and what is missing explained.
 
-`local.py` builds its sandboxes by it (`sandbox.py`), `doctor` and the board show it.
+`local.py` builds its sandboxes by it (`sandbox.py`), `doctor` and the board show it. A network is a pod's, not a
+container's: `network.py` tries that one.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from k8slab.runtime.shim import landlock, seccomp
 TIME_LIMIT = 2.0  # seconds; a try takes some 5 ms
 NAMESPACES = {fence: [f"--unshare-{fence}"] for fence in ("pid", "uts", "ipc", "cgroup")}
 PROC = ["--proc", "/proc"]
-NETWORK = "pods share this machine's loopback network, each with an address of its own out of 127.0.0.0/8"
+NO_OUTSIDE = "pods with a network of their own reach each other, Services and this machine, not the internet"
 NO_WALL = (
     "a container can read and change your files, as any program of yours: neither a mount namespace nor Landlock "
     "(Linux 5.13 or newer, `landlock` among the kernel's lsm=) is to be had"
@@ -52,7 +53,7 @@ def unfenced(reason: str) -> Isolation:
 
 def without(reason: str) -> Isolation:
     """No fence, and no guard looked for."""
-    return Isolation(missing=dict.fromkeys(["user", "mount", *NAMESPACES], reason) | {"net": NETWORK})
+    return Isolation(missing=dict.fromkeys(["user", "mount", *NAMESPACES], reason))
 
 
 def guarded(found: Isolation) -> Isolation:
@@ -88,13 +89,13 @@ def fences() -> Isolation:
     every = ["--unshare-user", *(option for options in NAMESPACES.values() for option in options)]
     if not refusal(bubblewrap, [*every, *PROC]):
         fences = frozenset({"user", "mount", *NAMESPACES})
-        return Isolation(bubblewrap, tuple(every), fences, True, {"net": NETWORK})
+        return Isolation(bubblewrap, tuple(every), fences, True)
     return one_by_one(bubblewrap)
 
 
 def one_by_one(bubblewrap: str) -> Isolation:
     """Each fence by itself. Without a user namespace only root may put up any."""
-    missing = {"net": NETWORK}
+    missing: dict[str, str] = {}
     options = ["--unshare-user"]
     if refused := refusal(bubblewrap, options):
         missing["user"] = explain(refused)
@@ -137,16 +138,20 @@ def explain(refused: str) -> str:
     return refused
 
 
-def abilities(fences: Isolation, groups: Cgroups) -> Abilities:
-    """What is real here. A limit that no control group keeps may still be kept, and `missing` then says how."""
-    missing = {**fences.missing, **groups.missing}
+def abilities(found: Isolation, groups: Cgroups, shared: str) -> Abilities:
+    """What is real here; `shared`: why pods have no networks of their own, empty if they have.
+
+    A limit that no control group keeps may still be kept, and `missing` then says how.
+    """
+    fences = found.fences if shared else found.fences | {"net"}
+    missing = {**found.missing, **groups.missing, **({"net": shared} if shared else {"outside": NO_OUTSIDE})}
     limits = set(groups.limits)
     if "memory" in missing:
         limits.add("memory")
         missing["memory"] = f"kept by looking ten times a second, not by the kernel; {missing['memory']}"
-    if "pids" in missing and os.getuid() != 0 and "user" in fences.fences:
+    if "pids" in missing and os.getuid() != 0 and "user" in fences:
         limits.add("pids")
         del missing["pids"]
     if "cpu" in missing:
         missing["cpu"] = f"not kept, a container may use every CPU; {missing['cpu']}"
-    return Abilities(True, fences.fences, fences.guards, frozenset(limits), True, missing)
+    return Abilities(True, fences, frozenset(limits), True, missing, found.guards)

@@ -12,7 +12,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import signal
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -34,9 +33,10 @@ from k8slab.runtime.base import (
     Usage,
 )
 from k8slab.runtime.cgroups import Cgroups
-from k8slab.runtime.disk import size_of
+from k8slab.runtime.disk import remove_folder, size_of
 from k8slab.runtime.execs import ShimAttach, ShimExec
 from k8slab.runtime.images import Image, ImageStore
+from k8slab.runtime.network import SHARED, PodNetworks
 from k8slab.runtime.shim.reap import kill_marked, marked
 from k8slab.runtime.shimclient import ShimClient, ShimGone
 
@@ -56,23 +56,26 @@ class LocalRuntime:
     """Keeps the promises of `base.Runtime` with processes of this machine.
 
     `state` is a folder that only this lab's user may enter; `subnet` the range its nodes' addresses come from.
-    `fenced=False` goes without bubblewrap, as on a machine that has none.
+    `fenced=False` goes without fences, as on a machine that has none; `own_networks=False` without those of pods.
     """
 
     name = "local"
     version = k8slab.__version__
 
     def __init__(
-        self, state: Path, lab: str, subnet: str, images: ImageStore | None = None, *, fenced: bool = True
-    ) -> None:
+        self, state: Path, lab: str, subnet: str, images: ImageStore | None = None,
+        *, fenced: bool = True, own_networks: bool = True,
+    ) -> None:  # fmt: skip
         self.state = state
         self.lab = lab
         self.subnet = IPv4Network(subnet)
         self.abilities = Abilities(real=True)
         self._store = images or ImageStore(state / "images")
-        self._fenced = fenced
+        self._fenced, self._own_networks = fenced, fenced and own_networks
         self._isolation = isolation.unfenced("not tried yet")
         self._cgroups = Cgroups(lab, {})
+        self._mark = hashlib.sha256(bytes(state)).hexdigest()[:8]  # of this lab, on this machine
+        self._networks = PodNetworks(self._mark, self.subnet)
         self._addresses = Addresses()
         self._pods: dict[str, PodConfig] = {}
         self._records: dict[str, Record] = {}
@@ -91,9 +94,13 @@ class LocalRuntime:
             pod = PodConfig(**kept["pod"])
             self._pods[pod.uid] = pod
             self._addresses.keep(pod.uid, kept["address"])
-        if not await self._shim.connect(self.state):
+        held = await self._shim.connect(self.state)
+        if not held:
             self._sweep()
         await asyncio.gather(looking, self._need_shim())
+        await asyncio.to_thread(self._networks.keep, self._addresses.all().values())
+        for pod in self._pods.values() if not held else ():  # as after this machine's restart
+            await self._connect(pod)
         await self._adopt(await self._shim.ask("list"))
         for folder in [*self._pod_root.glob("*/containers/*"), *self._pod_root.iterdir()]:
             if folder.name not in self._records and folder.name not in self._pods:  # half made, or half removed
@@ -101,8 +108,9 @@ class LocalRuntime:
 
     def _look_around(self) -> None:
         self._isolation = isolation.probe() if self._fenced else isolation.unfenced("switched off")
-        self._cgroups = Cgroups(f"{self.lab}-{hashlib.sha256(bytes(self.state)).hexdigest()[:8]}")
-        self.abilities = isolation.abilities(self._isolation, self._cgroups)
+        self._cgroups = Cgroups(f"{self.lab}-{self._mark}")
+        shared = self._networks.open() if self._own_networks else f"{SHARED}; switched off"
+        self.abilities = isolation.abilities(self._isolation, self._cgroups, shared)
 
     async def close(self, *, leave_running: bool) -> None:
         if not leave_running:
@@ -112,6 +120,7 @@ class LocalRuntime:
             self._shim.close()
             self._sweep()
             self._cgroups.close()
+            await asyncio.to_thread(self._networks.close)
             await asyncio.to_thread(remove_folder, self._pod_root)
             for name in ("shim.sock", "shim.lock", "shim.log"):
                 (self.state / name).unlink(missing_ok=True)
@@ -175,19 +184,28 @@ class LocalRuntime:
             raise RuntimeFailure("CreatePodSandboxError", problem)
         address = self._addresses.give(pod.uid, pod.cidr)
         if pod.uid not in self._pods:
-            sandbox.prepare_pod(folder, pod, address)
+            await self._connect(pod)
+            sandbox.prepare_pod(folder, pod, address, own_network=bool(self._networks.namespace(address)))
             making = folder / "pod.json.new"
             making.write_text(json.dumps({"address": address, "pod": asdict(pod)}))
             making.rename(folder / "pod.json")
             self._pods[pod.uid] = pod
         return address
 
+    async def _connect(self, pod: PodConfig) -> None:
+        """Give it a network of its own, where there are any."""
+        if self._networks.ready:
+            await asyncio.to_thread(self._networks.attach, self._addresses.give(pod.uid, pod.cidr), pod.cidr)
+
     async def rename(self, uid: str, hosts: str) -> None:
         address = self._addresses.of(uid)
         if (pod := self._pods.get(uid)) and address:
-            await asyncio.to_thread(sandbox.write_hosts, self._pod_folder(uid), pod, address, hosts)
+            own = bool(self._networks.namespace(address))
+            await asyncio.to_thread(sandbox.write_hosts, self._pod_folder(uid), pod, address, hosts, own_network=own)
 
     async def pod_at(self, client: tuple[str, int], server: tuple[str, int]) -> str | None:
+        if self._networks.ready and (uid := self._addresses.owner(client[0])):
+            return uid
         id = await asyncio.to_thread(callers.container_at, client, server)
         record = self._records.get(id) if id else None
         return record.state.pod_uid if record else None
@@ -200,6 +218,8 @@ class LocalRuntime:
         await asyncio.gather(*(self.remove(state.id) for state in self.containers(uid)))
         self._pods.pop(uid, None)
         await asyncio.to_thread(remove_folder, folder)
+        if self._networks.ready and (address := self._addresses.of(uid)):
+            await asyncio.to_thread(self._networks.detach, address)
         self._addresses.free(uid)
 
     def pods(self) -> dict[str, str]:
@@ -236,11 +256,13 @@ class LocalRuntime:
         meta = {"pod_uid": pod.uid, "name": spec.name, "attempt": spec.attempt, "image_id": image.id}
         meta |= {"stop_signal": spec.stop_signal or image.stop_signal, "cgroups": folders}
         meta |= {key: asked.get(key) for key in ("env", "cwd", "walls", "filtered")}
-        meta |= {"layers": [str(layer) for layer in image.layers]}
+        meta |= {"layers": [str(layer) for layer in image.layers], "network": self._networks.namespace(address)}
         record.meta = meta
         try:
             await self._need_shim()
-            await self._shim.ask("start", container={**asked, "cgroups": folders, "meta": meta})
+            await self._shim.ask(
+                "start", container={**asked, "cgroups": folders, "network": meta["network"], "meta": meta}
+            )
         except RuntimeFailure:
             self._cgroups.discard(folders)
             raise
@@ -376,16 +398,3 @@ class LocalRuntime:
     def _tell(self, pod_uid: str) -> None:
         for changed in self._changed:
             changed(pod_uid)
-
-
-def remove_folder(folder: Path) -> None:
-    """Remove it, however its modes were set by what ran in it. No error if it is not there."""
-    shutil.rmtree(folder, ignore_errors=True)
-    if folder.exists():
-        for path, _, _ in os.walk(folder):  # top down: a folder is opened before it is entered
-            with contextlib.suppress(OSError):
-                os.chmod(path, 0o700)
-                for child in os.scandir(path):
-                    if child.is_dir(follow_symlinks=False):
-                        os.chmod(child.path, 0o700)
-        shutil.rmtree(folder, ignore_errors=True)

@@ -51,21 +51,26 @@ class Place:
         return self.folder / "log"
 
 
-def prepare_pod(folder: Path, pod: PodConfig, address: str) -> None:
-    """The files every container of a pod sees. `localhost` is the pod's address: it is where its containers meet."""
+def prepare_pod(folder: Path, pod: PodConfig, address: str, *, own_network: bool) -> None:
+    """The files every container of a pod sees."""
     etc = folder / "etc"
     etc.mkdir(parents=True, exist_ok=True)
-    write_hosts(folder, pod, address, pod.hosts)
+    write_hosts(folder, pod, address, pod.hosts, own_network=own_network)
     (etc / "hostname").write_text(pod.hostname + "\n")
     resolver = Path("/etc/resolv.conf")
     of_machine = resolver.read_text() if resolver.exists() else ""
     (etc / "resolv.conf").write_text(of_machine if pod.resolver is None else pod.resolver)
 
 
-def write_hosts(folder: Path, pod: PodConfig, address: str, more: str) -> None:
-    """The pod's /etc/hosts. Written in place: containers have this very file mounted."""
+def write_hosts(folder: Path, pod: PodConfig, address: str, more: str, *, own_network: bool) -> None:
+    """The pod's /etc/hosts. Written in place: containers have this very file mounted.
+
+    `localhost` is the pod's address: it is where its containers meet if 127.0.0.1 is the machine's. If it is the
+    pod's, `localhost` is that as well, and first: programs try one after the other.
+    """
     full = f"{pod.hostname}.{pod.domain}\t" if pod.domain else ""
-    names = f"{address}\tlocalhost\n{address}\t{full}{pod.hostname}\n"
+    local = "127.0.0.1\tlocalhost\n" if own_network else ""
+    names = f"{local}{address}\tlocalhost\n{address}\t{full}{pod.hostname}\n"
     text = f"# Kubernetes-managed hosts file.\n{names}{more}".encode()
     file = os.open(folder / "etc" / "hosts", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:

@@ -17,6 +17,7 @@ from . import landlock, seccomp
 PR_SET_PDEATHSIG, PR_SET_NAME, PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 15, 24, 36, 38
 NS_GET_USERNS = 0xB701  # the user namespace that owns a namespace (ioctl_ns(2))
 CAPABILITY_VERSION_3 = 0x20080522
+CLONE_NEWNET = 0x40000000
 NAMESPACES = ("user", "cgroup", "ipc", "uts", "pid", "mnt")  # `user` first: it gives the right to enter the others
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -31,6 +32,8 @@ def become(spec: dict[str, Any], streams: Sequence[int], info: int, gate: int, t
     try:
         signal.set_wakeup_fd(-1)
         prepare(spec, streams)
+        if spec.get("network"):  # first: the right to is this machine's, not that of a user namespace
+            enter_network(spec["network"])
         if not host:
             own_session(spec)
         if spec["fenced"]:
@@ -102,6 +105,13 @@ def enter_cgroup(folder: str, pid: int) -> None:
     """Move a process (0: this one) into a control group."""
     with open(f"{folder}/cgroup.procs", "w") as procs:
         procs.write(str(pid))
+
+
+def enter_network(path: str) -> None:
+    """Go on in another network (`ip netns`)."""
+    with open(path) as there:
+        if libc.setns(there.fileno(), CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), "cannot enter the pod's network: " + os.strerror(ctypes.get_errno()))
 
 
 def join(first: int) -> None:
