@@ -43,6 +43,7 @@ class PodConfig:
     domain: str = ""  # what its full name ends in: `db.default.svc.cluster.local`
     hosts: str = ""  # further lines of its /etc/hosts
     resolver: str | None = None  # its /etc/resolv.conf; None: the machine's
+    host_network: bool = False  # the machine's network, where pods have networks of their own
 
 
 @dataclass(frozen=True, slots=True)

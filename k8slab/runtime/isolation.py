@@ -21,7 +21,10 @@ from k8slab.runtime.shim import landlock, seccomp
 TIME_LIMIT = 2.0  # seconds; a try takes some 5 ms
 NAMESPACES = {fence: [f"--unshare-{fence}"] for fence in ("pid", "uts", "ipc", "cgroup")}
 PROC = ["--proc", "/proc"]
-NO_OUTSIDE = "pods with a network of their own reach each other, Services and this machine, not the internet"
+NO_OUTSIDE = (
+    "pods with a network of their own reach each other, Services and this machine, not the internet; "
+    "with K8SLAB_POD_NETWORK=shared they have this machine's"
+)
 NO_WALL = (
     "a container can read and change your files, as any program of yours: neither a mount namespace nor Landlock "
     "(Linux 5.13 or newer, `landlock` among the kernel's lsm=) is to be had"

@@ -194,7 +194,7 @@ class LocalRuntime:
 
     async def _connect(self, pod: PodConfig) -> None:
         """Give it a network of its own, where there are any."""
-        if self._networks.ready:
+        if self._networks.ready and not pod.host_network:
             await asyncio.to_thread(self._networks.attach, self._addresses.give(pod.uid, pod.cidr), pod.cidr)
 
     async def rename(self, uid: str, hosts: str) -> None:

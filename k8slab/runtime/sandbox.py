@@ -51,7 +51,7 @@ class Place:
         return self.folder / "log"
 
 
-def prepare_pod(folder: Path, pod: PodConfig, address: str, *, own_network: bool) -> None:
+def prepare_pod(folder: Path, pod: PodConfig, address: str, *, own_network: bool = False) -> None:
     """The files every container of a pod sees."""
     etc = folder / "etc"
     etc.mkdir(parents=True, exist_ok=True)
@@ -62,7 +62,7 @@ def prepare_pod(folder: Path, pod: PodConfig, address: str, *, own_network: bool
     (etc / "resolv.conf").write_text(of_machine if pod.resolver is None else pod.resolver)
 
 
-def write_hosts(folder: Path, pod: PodConfig, address: str, more: str, *, own_network: bool) -> None:
+def write_hosts(folder: Path, pod: PodConfig, address: str, more: str, *, own_network: bool = False) -> None:
     """The pod's /etc/hosts. Written in place: containers have this very file mounted.
 
     `localhost` is the pod's address: it is where its containers meet if 127.0.0.1 is the machine's. If it is the

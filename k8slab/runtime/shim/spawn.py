@@ -36,12 +36,12 @@ def become(spec: dict[str, Any], streams: Sequence[int], info: int, gate: int, t
             enter_network(spec["network"])
         if not host:
             own_session(spec)
+        for folder in spec.get("enter", spec.get("cgroups", ())):  # before bubblewrap: its cgroup namespace begins here
+            enter_cgroup(folder)
         if spec["fenced"]:
             path, argv = spec["bubblewrap"], bubblewrap_line(spec, info, gate)
         else:
             path, argv = spec["argv"][0], spec["argv"]
-            for folder in spec.get("enter", spec.get("cgroups", ())):
-                enter_cgroup(folder, 0)
             if host:
                 join(host)
                 own_session(spec)
@@ -101,10 +101,10 @@ def readable(content: bytes) -> int:
     return fd
 
 
-def enter_cgroup(folder: str, pid: int) -> None:
-    """Move a process (0: this one) into a control group."""
+def enter_cgroup(folder: str) -> None:
+    """Move this process into a control group. Whoever forks all the time can hold that up for a second or two."""
     with open(f"{folder}/cgroup.procs", "w") as procs:
-        procs.write(str(pid))
+        procs.write("0")
 
 
 def enter_network(path: str) -> None:
