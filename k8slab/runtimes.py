@@ -93,8 +93,8 @@ def make(choice: Choice, settings: Settings, folder: StateFolder, plan: addresse
         return DockerRuntime(choice.engine, folder.runtime, settings.name, plan.subnet, settings.base_image)
     from k8slab.runtime.local import LocalRuntime
 
-    library = settings.images / "local"
-    return LocalRuntime(folder.runtime, f"{settings.name}-{plan.number}", plan.subnet, library=library)
+    lab, library, own = f"{settings.name}-{plan.number}", settings.images / "local", settings.pod_network == "own"
+    return LocalRuntime(folder.runtime, lab, plan.subnet, library=library, own_networks=own)
 
 
 class Wiring:

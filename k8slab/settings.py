@@ -42,6 +42,7 @@ class Settings:
     base_image: str = knob("", "what docker builds k8slab's images upon: any with Python; empty: python:3.12-slim")
     speed: float = knob(1.0, "Kubernetes' durations are divided by this", least=0.01, most=1000)
     host_access: str = knob("refuse", "pods that ask for the machine (privileged, hostNetwork)", "refuse", "allow")
+    pod_network: str = knob("own", "for root: a network for each pod, or this machine's for all", "own", "shared")
     idle_hours: float = knob(1.0, "a lab nobody has spoken to for so many hours goes down by itself; 0: never")
     store: str = knob("sqlite", "where objects are kept; `memory`: gone when the server stops", "sqlite", "memory")
     state_dir: str = knob("", "where labs keep their files; empty: $XDG_STATE_HOME/k8slab, or ~/.local/state/k8slab")

@@ -12,6 +12,11 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 FENCES = ("user", "pid", "mount", "uts", "ipc", "net", "cgroup")  # the namespaces a container may have of its own
+GUARDS = (
+    "files",
+    "calls",
+    "privileges",
+)  # what else holds it: no sight of the user's files, fewer system calls, no root
 
 
 @dataclass(frozen=True)
@@ -22,7 +27,8 @@ class Abilities:
     fences: frozenset[str] = frozenset()  # out of FENCES
     limits: frozenset[str] = frozenset()  # "cpu", "memory", "pids": really enforced
     networked: bool = True  # a pod's address can be connected to from this machine
-    missing: Mapping[str, str] = field(default_factory=dict)  # fence or limit -> why not, and what would add it
+    missing: Mapping[str, str] = field(default_factory=dict)  # fence, guard or limit -> why not, and what would add it
+    guards: frozenset[str] = frozenset()  # out of GUARDS
     direct: bool = True  # a pod's address, by any program of this machine; else by the lab alone, and through its API
 
 
@@ -39,6 +45,7 @@ class PodConfig:
     domain: str = ""  # what its full name ends in: `db.default.svc.cluster.local`
     hosts: str = ""  # further lines of its /etc/hosts
     resolver: str | None = None  # its /etc/resolv.conf; None: the machine's
+    host_network: bool = False  # the machine's network, where pods have networks of their own
 
 
 @dataclass(frozen=True, slots=True)

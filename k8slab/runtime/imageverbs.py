@@ -100,7 +100,7 @@ class ImageVerbs:
             problem = f"needs a root of its own, which a container has not here ({why}): COPY what it would make"
             raise at.error(problem)
         cidr = str(next(self.subnet.subnets(new_prefix=max(24, self.subnet.prefixlen))))
-        pod = PodConfig(f"build-{uuid.uuid4().hex}", "build", "build", "build", cidr, "build")
+        pod = PodConfig(f"build-{uuid.uuid4().hex}", "build", "build", "build", cidr, "build", host_network=True)
         config = replace(task.image, env=run.env, workdir=run.workdir, user=run.user, entrypoint=(), command=run.argv)
         spec = ContainerSpec(pod.uid, pod.uid, "run", "build", memory=MEMORY)
         state = ContainerState(spec.id, pod.uid, spec.name, 0, "created")

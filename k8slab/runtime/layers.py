@@ -16,6 +16,8 @@ import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
+from k8slab.runtime.disk import remove
+
 PYTHON = "python"  # the layer that leads to this machine's interpreter: no two machines have the same
 PYTHON_HOME = "/opt/python"  # where a container finds it
 GONE = ".wh."
@@ -201,19 +203,3 @@ def _seen(found: os.stat_result) -> Seen:
     if stat.S_ISDIR(found.st_mode):
         return found.st_mode, 0, 0, 0, 0
     return found.st_mode, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
-
-
-def remove(path: Path) -> None:
-    """Remove whatever is there, however its modes were set by what ran in it. No error if nothing is."""
-    if path.is_symlink() or not path.is_dir():
-        path.unlink(missing_ok=True)
-        return
-    shutil.rmtree(path, ignore_errors=True)
-    if path.exists():
-        for top, _, _ in os.walk(path):  # top down: a folder is opened before it is entered
-            with contextlib.suppress(OSError):
-                os.chmod(top, 0o700)
-                for child in os.scandir(top):
-                    if child.is_dir(follow_symlinks=False):
-                        os.chmod(child.path, 0o700)
-        shutil.rmtree(path, ignore_errors=True)

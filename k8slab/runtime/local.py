@@ -33,12 +33,12 @@ from k8slab.runtime.base import (
     Usage,
 )
 from k8slab.runtime.cgroups import Cgroups
-from k8slab.runtime.disk import size_of
+from k8slab.runtime.disk import remove, size_of
 from k8slab.runtime.execs import ShimAttach, ShimExec
 from k8slab.runtime.images import Image
 from k8slab.runtime.imagestore import ImageStore
 from k8slab.runtime.imageverbs import ImageVerbs
-from k8slab.runtime.layers import remove
+from k8slab.runtime.network import SHARED, PodNetworks
 from k8slab.runtime.shim.reap import kill_marked, marked
 from k8slab.runtime.shimclient import ShimClient, ShimGone
 
@@ -66,21 +66,26 @@ class LocalRuntime(ImageVerbs):
 
     `state` is a folder that only this lab's user may enter; `subnet` the range its nodes' addresses come from;
     `library` where the images stay that the user builds (without it, they go with the lab). `fenced=False` goes
-    without bubblewrap, as on a machine that has none.
+    without fences, as on a machine that has none; `own_networks=False` without those of pods.
     """
 
     name = "local"
     version = k8slab.__version__
 
-    def __init__(self, state: Path, lab: str, subnet: str, *, library: Path | None = None, fenced: bool = True) -> None:
+    def __init__(
+        self, state: Path, lab: str, subnet: str,
+        *, library: Path | None = None, fenced: bool = True, own_networks: bool = True,
+    ) -> None:  # fmt: skip
         self.state = state
         self.lab = lab
         self.subnet = IPv4Network(subnet)
         self.abilities = Abilities(real=True)
         self._store = ImageStore(state / "images", library=library)
-        self._fenced = fenced
+        self._fenced, self._own_networks = fenced, fenced and own_networks
         self._isolation = isolation.unfenced("not tried yet")
         self._cgroups = Cgroups(lab, {})
+        self._mark = hashlib.sha256(bytes(state)).hexdigest()[:8]  # of this lab, on this machine
+        self._networks = PodNetworks(self._mark, self.subnet)
         self._addresses = Addresses()
         self._pods: dict[str, PodConfig] = {}
         self._records: dict[str, Record] = {}
@@ -99,9 +104,13 @@ class LocalRuntime(ImageVerbs):
             pod = PodConfig(**kept["pod"])
             self._pods[pod.uid] = pod
             self._addresses.keep(pod.uid, kept["address"])
-        if not await self._shim.connect(self.state):
+        held = await self._shim.connect(self.state)
+        if not held:
             self._sweep()
         await asyncio.gather(looking, self._need_shim())
+        await asyncio.to_thread(self._networks.keep, self._addresses.all().values())
+        for pod in self._pods.values() if not held else ():  # as after this machine's restart
+            await self._connect(pod)
         await self._adopt(await self._shim.ask("list"))
         for folder in [*self._pod_root.glob("*/containers/*"), *self._pod_root.iterdir()]:
             if folder.name not in self._records and folder.name not in self._pods:  # half made, or half removed
@@ -109,8 +118,9 @@ class LocalRuntime(ImageVerbs):
 
     def _look_around(self) -> None:
         self._isolation = isolation.probe() if self._fenced else isolation.unfenced("switched off")
-        self._cgroups = Cgroups(f"{self.lab}-{hashlib.sha256(bytes(self.state)).hexdigest()[:8]}")
-        self.abilities = isolation.abilities(self._isolation, self._cgroups)
+        self._cgroups = Cgroups(f"{self.lab}-{self._mark}")
+        shared = self._networks.open() if self._own_networks else f"{SHARED}; switched off"
+        self.abilities = isolation.abilities(self._isolation, self._cgroups, shared)
 
     async def close(self, *, leave_running: bool) -> None:
         if not leave_running:
@@ -120,6 +130,7 @@ class LocalRuntime(ImageVerbs):
             self._shim.close()
             self._sweep()
             self._cgroups.close()
+            await asyncio.to_thread(self._networks.close)
             await asyncio.to_thread(remove, self._pod_root)
             for name in ("shim.sock", "shim.lock", "shim.log"):
                 (self.state / name).unlink(missing_ok=True)
@@ -175,22 +186,31 @@ class LocalRuntime(ImageVerbs):
             raise RuntimeFailure("CreatePodSandboxError", problem)
         address = self._addresses.give(pod.uid, pod.cidr)
         if pod.uid not in self._pods:
-            sandbox.prepare_pod(folder, pod, address)
+            await self._connect(pod)
+            sandbox.prepare_pod(folder, pod, address, own_network=bool(self._networks.namespace(address)))
             making = folder / "pod.json.new"
             making.write_text(json.dumps({"address": address, "pod": asdict(pod)}))
             making.rename(folder / "pod.json")
             self._pods[pod.uid] = pod
         return address
 
+    async def _connect(self, pod: PodConfig) -> None:
+        """Give it a network of its own, where there are any."""
+        if self._networks.ready and not pod.host_network:
+            await asyncio.to_thread(self._networks.attach, self._addresses.give(pod.uid, pod.cidr), pod.cidr)
+
     async def rename(self, uid: str, hosts: str) -> None:
         address = self._addresses.of(uid)
         if (pod := self._pods.get(uid)) and address:
-            await asyncio.to_thread(sandbox.write_hosts, self._pod_folder(uid), pod, address, hosts)
+            own = bool(self._networks.namespace(address))
+            await asyncio.to_thread(sandbox.write_hosts, self._pod_folder(uid), pod, address, hosts, own_network=own)
 
     async def reach(self, address: str, port: int) -> tuple[str, int]:
         return address, port
 
     async def pod_at(self, client: tuple[str, int], server: tuple[str, int]) -> str | None:
+        if self._networks.ready and (uid := self._addresses.owner(client[0])):
+            return uid
         id = await asyncio.to_thread(callers.container_at, client, server)
         record = self._records.get(id) if id else None
         return record.state.pod_uid if record else None
@@ -203,6 +223,8 @@ class LocalRuntime(ImageVerbs):
         await asyncio.gather(*(self.remove(state.id) for state in self.containers(uid)))
         self._pods.pop(uid, None)
         await asyncio.to_thread(remove, folder)
+        if self._networks.ready and (address := self._addresses.of(uid)):
+            await asyncio.to_thread(self._networks.detach, address)
         self._addresses.free(uid)
 
     def pods(self) -> dict[str, str]:
@@ -243,11 +265,13 @@ class LocalRuntime(ImageVerbs):
         folders = self._cgroups.make(spec.id, spec.cpu, spec.memory, counted)
         meta = {"pod_uid": pod.uid, "name": spec.name, "attempt": spec.attempt, "image_id": image.id}
         meta |= {"stop_signal": spec.stop_signal or image.config.stop_signal, "cgroups": folders}
-        meta |= {"env": asked["env"], "cwd": asked["cwd"], "layers": [str(layer) for layer in image.layers]}
+        meta |= {key: asked.get(key) for key in ("env", "cwd", "walls", "filtered")}
+        meta |= {"layers": [str(layer) for layer in image.layers], "network": self._networks.namespace(address)}
         record.meta = meta
         try:
             await self._need_shim()
-            await self._shim.ask("start", container={**asked, "cgroups": folders, "meta": meta})
+            order = {**asked, "cgroups": folders, "network": meta["network"], "meta": meta}
+            await self._shim.ask("start", container=order)
         except RuntimeFailure:
             self._cgroups.discard(folders)
             raise
@@ -258,16 +282,16 @@ class LocalRuntime(ImageVerbs):
             return
         if grace > 0:
             number = signal.Signals[record.meta.get("stop_signal", "SIGTERM")]
-            await self._send(id, number)
+            await self._shim.signal(id, number)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(record.over.wait(), grace)
         if not record.over.is_set():
-            await self._send(id, signal.SIGKILL)
+            await self._shim.signal(id, signal.SIGKILL)
             await record.over.wait()
 
     async def signal(self, id: str, number: int) -> None:
         if id in self._records:
-            await self._send(id, number)
+            await self._shim.signal(id, number)
 
     async def remove(self, id: str) -> None:
         record = self._records.get(id)
@@ -288,25 +312,13 @@ class LocalRuntime(ImageVerbs):
     def subscribe(self, changed: Callable[[str], None]) -> None:
         self._changed.append(changed)
 
-    async def _send(self, id: str, number: int) -> None:
-        with contextlib.suppress(ShimGone):  # then it is dead already
-            await self._shim.ask("signal", container=id, number=int(number))
-
     # what comes out of them
 
     async def logs(self, id: str, *, follow: bool = False) -> AsyncIterator[LogLine]:
         record = self._records.get(id)
         if record is None:
             raise RuntimeFailure("NotFound", f"container {id} is gone, and its log with it")
-
-        async def grown(seen: int) -> tuple[int, bool]:
-            try:
-                told = await self._shim.ask("log", container=id, seen=seen)
-            except ShimGone:
-                return seen, True
-            return told["written"], told["ended"]
-
-        async for line in logs.read(self._folder(record.state) / "log", grown if follow else None):
+        async for line in logs.read(self._folder(record.state) / "log", self._shim.growth(id) if follow else None):
             yield line
 
     async def exec(self, id: str, command: Sequence[str], *, tty: bool = False, stdin: bool = False) -> Exec:

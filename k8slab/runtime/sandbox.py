@@ -25,6 +25,11 @@ SETTINGS = (  # of this machine's /etc: what programs need to find libraries, tr
     "ld.so.conf.d", "localtime", "mime.types", "pki", "protocols", "services", "ssl", "terminfo",
 )  # fmt: skip
 FOLDERS = ("tmp", "etc", "root", "var", "var/tmp", "run")  # that every system has
+WITHOUT_ROOT = (  # what more a program meets that finds itself in this machine's root
+    "passwd", "group", "nsswitch.conf", "hosts", "hostname", "host.conf", "gai.conf", "resolv.conf", "python3*",
+)  # fmt: skip
+OF_MACHINE = ("/proc", "/sys", "/opt", "/nix")
+DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "ptmx", "pts", "shm")
 POD_FILES = ("hosts", "hostname", "resolv.conf")  # shared by a pod's containers
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 LIMITS = {"RLIMIT_CORE": 0, "RLIMIT_NOFILE": 65536, "RLIMIT_FSIZE": 2 << 30}
@@ -48,21 +53,26 @@ class Place:
         return self.folder / "log"
 
 
-def prepare_pod(folder: Path, pod: PodConfig, address: str) -> None:
-    """The files every container of a pod sees. `localhost` is the pod's address: it is where its containers meet."""
+def prepare_pod(folder: Path, pod: PodConfig, address: str, *, own_network: bool = False) -> None:
+    """The files every container of a pod sees."""
     etc = folder / "etc"
     etc.mkdir(parents=True, exist_ok=True)
-    write_hosts(folder, pod, address, pod.hosts)
+    write_hosts(folder, pod, address, pod.hosts, own_network=own_network)
     (etc / "hostname").write_text(pod.hostname + "\n")
     resolver = Path("/etc/resolv.conf")
     of_machine = resolver.read_text() if resolver.exists() else ""
     (etc / "resolv.conf").write_text(of_machine if pod.resolver is None else pod.resolver)
 
 
-def write_hosts(folder: Path, pod: PodConfig, address: str, more: str) -> None:
-    """The pod's /etc/hosts. Written in place: containers have this very file mounted."""
+def write_hosts(folder: Path, pod: PodConfig, address: str, more: str, *, own_network: bool = False) -> None:
+    """The pod's /etc/hosts. Written in place: containers have this very file mounted.
+
+    `localhost` is the pod's address: it is where its containers meet if 127.0.0.1 is the machine's. If it is the
+    pod's, `localhost` is that as well, and first: programs try one after the other.
+    """
     full = f"{pod.hostname}.{pod.domain}\t" if pod.domain else ""
-    names = f"{address}\tlocalhost\n{address}\t{full}{pod.hostname}\n"
+    local = "127.0.0.1\tlocalhost\n" if own_network else ""
+    names = f"{local}{address}\tlocalhost\n{address}\t{full}{pod.hostname}\n"
     text = f"# Kubernetes-managed hosts file.\n{names}{more}".encode()
     file = os.open(folder / "etc" / "hosts", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
@@ -91,9 +101,11 @@ def order(
     make_folder(place.root, workdir)
     common = {"id": spec.id, "log": str(place.log), "tty": spec.tty, "stdin": spec.stdin}
     common |= {"contained": "pid" in isolation.fences, "fenced": bool(isolation.bubblewrap)}
+    common |= {"filtered": "calls" in isolation.guards}
     common |= limits(spec, isolation, kept)
     if not isolation.bubblewrap:
-        return common | without_fences(spec, argv, env, workdir, place)
+        walled = {"walls": walls(spec, place)} if isolation.landlock else {}
+        return common | walled | without_fences(spec, argv, env, workdir, place)
     find_program(argv[0], env["PATH"], workdir, place.root, spec.mounts)
     if spec.tty and shutil.which("setsid"):  # the terminal is to be that of a session inside, or a shell cannot use it
         argv = ["setsid", "--ctty", *argv]
@@ -286,3 +298,12 @@ def without_fences(
     path = ":".join(part for folder in env["PATH"].split(":") for part in dict.fromkeys([here(folder), folder]))
     env = {name: here(value) for name, value in env.items()} | {"PATH": path, "TMPDIR": str(root / "tmp")}
     return {"argv": [here(word) for word in argv], "env": env, "cwd": str(root / workdir.lstrip("/"))}
+
+
+def walls(spec: ContainerSpec, place: Place) -> dict[str, list[str]]:
+    """What it may open where Landlock keeps it from all else: this machine's programs, its own files, its volumes."""
+    settings = [str(path) for name in (*SETTINGS, *WITHOUT_ROOT) for path in Path("/etc").glob(name)]
+    programs = [*(f"/{name}" for name in SYSTEM), *OF_MACHINE, sys.base_prefix]
+    volumes = {read_only: [m.source for m in spec.mounts if m.read_only is read_only] for read_only in (True, False)}
+    own = [str(place.root), *(f"/dev/{name}" for name in DEVICES)]
+    return {"reading": [*programs, *settings, *volumes[True]], "writing": [*own, *volumes[False]]}
