@@ -2,8 +2,8 @@
 
     python -m benchmarks [--runs N] [--simulated NODES,PODS] [NAME ...]
 
-A name is a figure's first word: up, memory, container, docker, pod, kill, import, read, write, proxy, scale. `simulated` (as in
-5000,150000) takes minutes and is measured only when it is asked for.
+A name is a figure's first word: up, memory, container, docker, pod, kill, import, read, write, proxy, scale.
+`simulated` (as in 5000,150000) takes minutes and is measured only when it is asked for.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-PATIENCE = 3.0  # real seconds for an engine to say that it is there
+PATIENCE = 10.0  # real seconds for an engine to say that it is there: Podman's takes five when it is busy
 WORK = 120.0  # and for one answer, once it works
 START = "start Docker Desktop, or `sudo systemctl start docker`"
 CONNECTIONS = 64  # kept open to it, at most
