@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-PATIENCE = 3.0  # real seconds for an engine to say that it is there
+PATIENCE = 10.0  # real seconds for an engine to say that it is there: Podman's takes five when it is busy
 WORK = 120.0  # and for one answer, once it works
 START = "start Docker Desktop, or `sudo systemctl start docker`"
-CONNECTIONS = 64  # kept open to it, at most
+CONNECTIONS = 1  # kept open when nothing is asked: more are made when they are wanted, which takes no time
 
 
 class NoEngine(Exception):
@@ -113,11 +113,10 @@ def ask(url: str, patience: float = PATIENCE) -> Engine:
 def _client(url: str, patience: float) -> Any:
     import docker
 
-    tls = docker.tls.TLSConfig if os.environ.get("DOCKER_TLS_VERIFY") else None
-    if tls and url == os.environ.get("DOCKER_HOST"):
-        asked = docker.utils.kwargs_from_env()
-        return docker.APIClient(version="auto", timeout=patience, max_pool_size=CONNECTIONS, **asked)
-    return docker.APIClient(base_url=url, version="auto", timeout=patience, max_pool_size=CONNECTIONS)
+    how: dict[str, Any] = {"base_url": url}
+    if url == os.environ.get("DOCKER_HOST"):  # with the certificates it may need
+        how |= docker.utils.kwargs_from_env()
+    return docker.APIClient(version="auto", timeout=patience, max_pool_size=CONNECTIONS, **how)
 
 
 def _is_socket(path: Path) -> bool:

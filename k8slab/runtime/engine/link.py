@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -44,6 +45,7 @@ class Link:
 
     def __init__(self, engine: Engine) -> None:
         self.engine, self.api = engine, engine.client()
+        logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # it warns of each it does not keep
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="engine")
 
     async def do(self, work: Callable[[Any], T]) -> T:

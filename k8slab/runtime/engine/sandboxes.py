@@ -7,6 +7,7 @@ comes back. `docker.py` asks; `specs.py` knows the words.
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -96,8 +97,9 @@ class Sandboxes:
         except KeyError as unknown:
             said = f"pause containers are not written for {unknown}: use an engine on amd64 or arm64"
             raise RuntimeFailure("FailedCreatePodSandBox", said) from None
-        api.import_image_from_data(data, repository=repository, tag=tag, changes=['ENTRYPOINT ["/pause"]'])
-        return str(api.inspect_image(pause.NAME)["Id"])
+        said = api.import_image_from_data(data, repository=repository, tag=tag, changes=['ENTRYPOINT ["/pause"]'])
+        # Its id, in the last of what is said: Podman has it under another name than it was given.
+        return str(json.loads(said.strip().splitlines()[-1])["status"])
 
     async def close(self) -> None:
         """The network goes. (The pause image stays, for the next lab: it has some hundred bytes.)"""
