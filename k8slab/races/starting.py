@@ -68,6 +68,7 @@ def _measure(kind: Kind, run: Run, n: int, tell: Heard) -> None:
     clock = Clock()
     run.state, run.disk = "running", kind.disk
     lone: list[float] = []
+
     def begun(copy: Copy, seconds: float) -> None:
         run.times, run.kernel = sorted([*run.times, seconds]), copy.kernel
         tell(run)
