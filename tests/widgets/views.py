@@ -6,6 +6,7 @@ docs/gallery.md. A new view adds a Case here.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -64,9 +65,19 @@ def raced(n: int = 3, hear: Callable[[Run], None] = lambda _: None) -> Outcome:
     return Outcome(n, 2, runs)
 
 
+def _sent(view: View) -> None:
+    """Until the view has drawn what it was told of before."""
+    for _ in range(2):  # the second is begun only when what followed the first was sent
+        done = threading.Event()
+        view.post(done.set)
+        assert done.wait(20)
+
+
 def _another_race(lab: FakeLab, view: View) -> None:
     view.result()
     view.begin(view.n + 1)
+    view.result()
+    _sent(view)
 
 
 PLAIN = {"user": "ada", "hostname": "laptop", "pids": "231", "network": "lo eth0 wlan0 docker0", "files": "37"}
@@ -93,6 +104,8 @@ def _looked_at_elsewhere(lab: FakeLab, view: View) -> None:
     again = str(int(view._steps[0].sees["files"]) + 1)
     view._looker = lambda hear: looked(hear, files=again)
     view.look()
+    view._thread.join()
+    _sent(view)
 
 
 VIEWS = (
