@@ -211,6 +211,13 @@ lesson.reveal("alone")
 # processes, with control groups, and takes them from the manifest. You write down the limit, the kernel keeps it.
 
 # %% [markdown]
+# The next view does all of it once more, a step at a time, and asks a virtual machine the same questions.
+# Walk down the list with the arrow keys. One line stays the same behind every fence, and only the virtual machine changes it.
+
+# %%
+lab.isolation()
+
+# %% [markdown]
 # ### A failure, on purpose
 #
 # In a manifest a container may also **request** memory: so much is kept free for it. The next cell **is meant to fail**.
