@@ -16,11 +16,11 @@ from k8slab.apiserver.verbs import Verbs
 from k8slab.client.events import Recorder
 from k8slab.client.local import LocalClient
 from k8slab.clock import VirtualClock
+from k8slab.controllers.manager import CONTROLLERS
 from k8slab.kubelet.kubelets import Kubelets
 from k8slab.kubelet.node import NodeConfig
 from k8slab.runtime.simulated import SimulatedRuntime
 from k8slab.scheduler.loop import Scheduler
-from k8slab.controllers.manager import CONTROLLERS
 from k8slab.store.memory import MemoryStore
 
 
