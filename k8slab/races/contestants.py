@@ -199,7 +199,14 @@ def memory_of(pid: int, *, children: bool = True) -> int:
     """PSS of a process and all below it, in bytes. Raises psutil.Error if it is gone or not ours to read."""
     process = psutil.Process(pid)
     family = [process, *(process.children(recursive=True) if children else ())]
-    return sum(member.memory_full_info().pss for member in family)
+    taken = []
+    for member in family:
+        try:
+            taken.append(int(member.memory_full_info().pss))
+        except psutil.NoSuchProcess:  # it has ended meanwhile, as what a shell starts does
+            if member is process:
+                raise
+    return sum(taken)
 
 
 def _docker(*words: str, given: bytes | None = None) -> str:

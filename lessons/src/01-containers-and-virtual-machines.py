@@ -201,7 +201,7 @@ lesson.reveal("alone")
 #
 # Fences hide. They do not ration: behind all of them one process could still take all memory. That is what **limits** are for.
 #
-# The next cell **is meant to end in an error**: a program may have 200 MB of addresses and asks for a thousand.
+# In the next cell a program may have 200 MB of addresses and asks for a thousand. It will end with a `MemoryError`.
 
 # %%
 !sh -c 'ulimit -v 200000; python3 -c "x = bytearray(1000 * 1000 * 1000)" 2>&1 | tail -1'
@@ -209,6 +209,25 @@ lesson.reveal("alone")
 # %% [markdown]
 # The kernel refused, and this machine did not notice. A container runtime puts such limits around whole groups of
 # processes, with control groups, and takes them from the manifest. You write down the limit, the kernel keeps it.
+
+# %% [markdown]
+# The next view does all of it once more, a step at a time, and asks a virtual machine the same questions.
+# Walk down the list with the arrow keys. One line stays the same behind every fence, and only the virtual machine changes it.
+
+# %%
+lab.isolation()
+
+# %% [markdown]
+# ### A failure, on purpose
+#
+# In a manifest a container may also **request** memory: so much is kept free for it. The next cell **is meant to fail**.
+# It requests more than its limit allows.
+
+# %% tags=["raises-exception"]
+%kubectl run big --image=k8slab/web:v1 --overrides='{"spec": {"containers": [{"name": "big", "image": "k8slab/web:v1", "resources": {"requests": {"memory": "128Mi"}, "limits": {"memory": "64Mi"}}}]}}'
+
+# %% [markdown]
+# The API server refused, and named both numbers. No container was started that could never have had what it was promised.
 
 # %% [markdown] key="fenced" tags=["exercise"]
 # ## Your turn: the same in a manifest

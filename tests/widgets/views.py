@@ -6,6 +6,7 @@ docs/gallery.md. A new view adds a Case here.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +14,8 @@ from dataclasses import dataclass
 from k8slab.api.objects import Obj
 from k8slab.races import Race as Outcome
 from k8slab.races import Run
-from k8slab.widgets import autoscale, board, handshake, race, rollout, shop, terminal, traffic
+from k8slab.races.looking import Step
+from k8slab.widgets import autoscale, board, handshake, isolation, race, rollout, shop, terminal, traffic
 from k8slab.widgets.base import View
 from tests.widgets import cluster, test_autoscale, test_rollout, test_shop_model, test_traffic
 from tests.widgets.cluster import FakeLab, pod
@@ -92,9 +94,47 @@ def raced(n: int = 3, hear: Callable[[Run], None] = lambda _: None) -> Outcome:
     return Outcome(n, 2, runs)
 
 
+def _sent(view: View) -> None:
+    """Until the view has drawn what it was told of before."""
+    for _ in range(2):  # the second is begun only when what followed the first was sent
+        done = threading.Event()
+        view.post(done.set)
+        assert done.wait(20)
+
+
 def _another_race(lab: FakeLab, view: View) -> None:
     view.result()
     view.begin(view.n + 1)
+    view.result()
+    _sent(view)
+
+
+PLAIN = {"user": "ada", "hostname": "laptop", "pids": "231", "network": "lo eth0 wlan0 docker0", "files": "37"}
+PLAIN |= {"memory": "16777216 kB", "kernel": "6.8.0-31"}
+
+
+def looked(hear: Callable[[Step], None], **more: str) -> list[Step]:
+    """What was seen long ago, on a machine that refuses a network of its own."""
+    inside, own = PLAIN | {"user": "root"} | more, {"hostname": "inside"}
+    steps = [
+        Step("process", "a plain process", "fork(), execve()", sees=PLAIN | more),
+        Step("user", "users of its own", "unshare(CLONE_NEWUSER)", sees=inside),
+        Step("uts", "a host name of its own", "unshare(CLONE_NEWUTS)", sees=inside | own),
+        Step("net", "a network of its own", "unshare(CLONE_NEWNET)", False, "unshare failed: Operation not permitted"),
+        Step("vm", "a virtual machine", "KVM_RUN", sees=inside | own | {"kernel": "6.1.0-56", "pids": "44"}),
+    ]
+    for step in steps:
+        hear(step)
+    return steps
+
+
+def _looked_at_elsewhere(lab: FakeLab, view: View) -> None:
+    view._thread.join()
+    again = str(int(view._steps[0].sees["files"]) + 1)
+    view._looker = lambda hear: looked(hear, files=again)
+    view.look()
+    view._thread.join()
+    _sent(view)
 
 
 def _somebody_buys(lab: FakeLab, view: View) -> None:
@@ -104,6 +144,13 @@ def _somebody_buys(lab: FakeLab, view: View) -> None:
 
 
 VIEWS = (
+    Case(
+        "isolation",
+        FakeLab,
+        lambda lab: isolation.show(lab, looker=looked),
+        _looked_at_elsewhere,
+        "**Isolation**: what a process sees as one fence after the other is put around it, beside a virtual machine.",
+    ),
     Case(
         "race",
         FakeLab,
