@@ -6,6 +6,7 @@ docs/gallery.md. A new view adds a Case here.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -49,7 +50,13 @@ def _with_prompt(lab: FakeLab) -> View:
 
 
 def _something_said(lab: FakeLab, view: View) -> None:
+    before = view._console.text().count("denied")
     lab.api.process.say(SAID.removeprefix("/app $ "))
+    for _ in range(1000):
+        if view._console.text().count("denied") > before:
+            return
+        threading.Event().wait(0.01)
+    raise AssertionError("the terminal has not heard it")
 
 
 VIEWS = (
