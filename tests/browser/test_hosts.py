@@ -86,6 +86,7 @@ def page():
 
 
 def run_first_cell(page: Page) -> None:
+    page.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status="idle"]')
     page.locator(".jp-Notebook .jp-CodeCell .cm-content").first.click()
     page.keyboard.press("Shift+Enter")
 
@@ -108,8 +109,6 @@ def delete_one(page: Page) -> None:
 @pytest.mark.parametrize("served", ["jupyterlab"], indirect=True)
 def test_in_jupyterlab_and_after_its_kernel_was_restarted(served, page):
     page.goto(served)
-    page.wait_for_selector(".jp-Notebook .jp-CodeCell")
-    expect(page.locator("#jp-main-statusbar")).to_contain_text("Idle", timeout=LATEST)
     run_first_cell(page)
     ready(page)
     delete_one(page)
@@ -128,7 +127,6 @@ def test_in_jupyterlab_and_after_its_kernel_was_restarted(served, page):
 @pytest.mark.parametrize("served", ["notebook"], indirect=True)
 def test_in_notebook_7(served, page):
     page.goto(served)
-    page.wait_for_selector(".jp-Notebook .jp-CodeCell")
     run_first_cell(page)
     ready(page)
     delete_one(page)
