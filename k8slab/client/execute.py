@@ -31,9 +31,10 @@ class Exec:
         asked = [("command", word) for word in command] + [(s, "true") for s in ("stdin", "stdout", "tty")]
         asked += [("container", container)] if container else []
         address = f"{cluster.server.replace('http', 'ws', 1)}{path}?{urlencode(asked)}"
+        self._open = contextlib.ExitStack()
         self.ended = ""  # how it ended, in words
         try:
-            self._socket = connect(
+            socket = connect(
                 address,
                 ssl=cluster.ssl_context() if address.startswith("wss") else None,
                 additional_headers=cluster.headers(),
@@ -42,6 +43,7 @@ class Exec:
                 max_size=None,
                 proxy=None,
             )
+            self._socket = self._open.enter_context(socket)
         except InvalidStatus as error:
             raise LabError(_told(bytes(error.response.body or b"")) or str(error)) from error
         except (OSError, ConnectionClosed) as error:
@@ -71,7 +73,7 @@ class Exec:
 
     def close(self) -> None:
         """Hang up. May be called twice."""
-        self._socket.close()
+        self._open.close()
 
 
 def _told(body: bytes) -> str:

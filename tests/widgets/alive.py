@@ -6,6 +6,7 @@ import json
 import os
 import queue
 import re
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,10 @@ class Alive:
         seq = self.view._seq
         change()
         self.until(lambda: self.view._seq > seq)
+        for _ in range(2):  # the second is begun only when what followed the first was sent
+            done = threading.Event()
+            self.view.post(done.set)
+            self.until(done.is_set)
         self.pump()
         self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 

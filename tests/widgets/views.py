@@ -54,7 +54,13 @@ def _with_prompt(lab: FakeLab) -> View:
 
 
 def _something_said(lab: FakeLab, view: View) -> None:
+    before = view._console.text().count("denied")
     lab.api.process.say(SAID.removeprefix("/app $ "))
+    for _ in range(1000):
+        if view._console.text().count("denied") > before:
+            return
+        threading.Event().wait(0.01)
+    raise AssertionError("the terminal has not heard it")
 
 
 def _served() -> list[Obj]:
