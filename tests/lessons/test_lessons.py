@@ -12,7 +12,6 @@ from k8slab import launch
 from k8slab.client.http import HttpClient
 from k8slab.settings import Settings
 from tests.lessons.notebooks import Lab, build_notebooks, failed, said
-from tests.requirements import REAL
 
 LESSONS = [path.name[:2] for path in build_notebooks.sources()]
 QUICK = "05"
@@ -75,11 +74,30 @@ def test_the_lesson_solved(lab):
     assert "Traceback" not in "\n".join(map(said, done.cells))
 
 
+def taught(runtime):
+    """The lessons that this runtime can give: a header says `not at all` of one it cannot."""
+    headers = {
+        number: build_notebooks.read(path).header
+        for number, path in zip(LESSONS, build_notebooks.sources(), strict=True)
+    }
+    return [
+        (runtime, number) for number in LESSONS if not headers[number]["runtimes"][runtime].startswith("not at all")
+    ]
+
+
+def both(runtime):
+    """Each of them as its author solved it, and untouched."""
+    return [(*one, solved) for one in taught(runtime) for solved in (True, False)]
+
+
+ON_AN_ENGINE = [  # solved only: an exercise left alone is no other on another runtime
+    pytest.param(*one, True, marks=pytest.mark.engine) for one in taught("docker")
+]
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("lesson", LESSONS)
-@pytest.mark.parametrize("solved", [True, False], ids=["solved", "exercise"])
-@pytest.mark.parametrize("runtime", [*REAL, "simulated"])
+@pytest.mark.parametrize(("runtime", "lesson", "solved"), [*both("local"), *ON_AN_ENGINE, *both("simulated")])
 def test_every_lesson_twice_in_a_row(lab, runtime, lesson, solved):
     done = lab.run(lesson, solved=solved, times=2)
     assert announced_failures(done) == 2
