@@ -12,7 +12,9 @@ WORK = 0.5
 
 NO_SMALL = "There is no pod `small` yet."
 LEAVING = "`small` is on its way out. When it is gone, start it again."
-OTHER_NAME = "`small` calls itself `{name}`, and `inside` is asked for. Delete it and start it again: a pod's name stays."
+OTHER_NAME = (
+    "`small` calls itself `{name}`, and `inside` is asked for. Delete it and start it again: a pod's name stays."
+)
 NO_LIMIT = "The container of `small` has no memory limit."
 OTHER_LIMIT = "The memory limit is {limit}, and 64Mi is asked for."
 NOT_READY = "`small` is there, with its name and its limit. It is not ready yet."
