@@ -40,7 +40,7 @@ def nobody(lab: Lab, ask: Ask) -> str:
     ask.begun(selector != {"app": "wed"} or behind(lab, "shop"), EMPTY, selector=written(selector))
     ask.that(selector != {"app": "wed"}, MOVED_PODS)
     mine = {pod.name for pod in lab.pods("app=web")}
-    ask.that(lab.pods(selector), EMPTY, selector=written(selector))
+    ask.that(lab.pods(written(selector)), EMPTY, selector=written(selector))
     for pod in behind(lab, "shop"):
         ask.that(pod in mine, NOT_WEBS, pod=pod)
     ask.soon(behind(lab, "shop"), NO_ADDRESS, service="shop")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from k8slab.api.objects import labels_of
 from k8slab.api.selectors import parse_label_selector
 from k8slab.lab import Lab
+from k8slab.lab.services import Answer
 from k8slab.lab.views import Object, Pods
 
 
@@ -52,6 +53,7 @@ class FakeLab(Lab):
 
     def __init__(self, *objects):
         self.objects, self.told = list(objects), []
+        self.namespace, self.api = "default", self
         self.name, self.context, self.abilities = "fake", None, {"runtime": "local", "fences": [], "all_fences": []}
 
     def read(self, what):
@@ -64,6 +66,13 @@ class FakeLab(Lab):
         wanted = parse_label_selector(selector) if selector else None
         pods = [o for o in self.objects if o["kind"] == "Pod"]
         return Pods(p for p in pods if wanted is None or wanted.matches(labels_of(p)))
+
+    def list(self, kind, namespace="", selector=""):
+        wanted = parse_label_selector(selector)
+        return [o for o in self.objects if o["kind"] == kind and wanted.matches(labels_of(o))]
+
+    def get(self, url, **asked):
+        return Answer(200, "", {})
 
     def kubectl(self, command):
         self.told.append(command)

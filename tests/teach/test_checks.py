@@ -125,7 +125,107 @@ CLICK = {
     "restarted, not ready": ([pod("second", ready=False, restarts=1, **V2)], "soon"),
     "back": ([pod("second", restarts=1, **V2)], "right"),
 }
+
+
+def made(name, *containers, volumes=(), ready=True, leaving=False):
+    """A bare pod with these containers, all ready or none."""
+    found = pod(name, owner="", leaving=leaving)
+    found["spec"] |= {"containers": list(containers), "volumes": list(volumes)}
+    found["status"]["containerStatuses"] = [{"name": c["name"], "ready": ready, "restartCount": 0} for c in containers]
+    return found
+
+
+NOTES, MOUNT = {"name": "notes", "emptyDir": {}}, [{"name": "notes", "mountPath": "/notes"}]
+ONE, TWO = {"name": "one", "volumeMounts": MOUNT}, {"name": "two", "volumeMounts": MOUNT}
+TEAM = {
+    "nothing": ([], "none"),
+    "leaving": ([made("team", ONE, TWO, volumes=[NOTES], leaving=True)], "wrong"),
+    "one container": ([made("team", ONE, volumes=[NOTES])], "wrong"),
+    "no folder": ([made("team", ONE, TWO)], "wrong"),
+    "one does not mount it": ([made("team", ONE, {"name": "two"}, volumes=[NOTES])], "wrong"),
+    "starting": ([made("team", ONE, TWO, volumes=[NOTES], ready=False)], "soon"),
+    "ready": ([made("team", ONE, TWO, volumes=[NOTES])], "right"),
+}
+
+
+def asking(liveness="/healthz", readiness="/ready", port=8080):
+    paths = {"livenessProbe": liveness, "readinessProbe": readiness}
+    return {"name": "web"} | {probe: {"httpGet": {"path": path, "port": port}} for probe, path in paths.items() if path}
+
+
+WATCHED = {
+    "nothing": ([], "none"),
+    "one probe": ([made("watched", asking(readiness=""))], "wrong"),
+    "another path": ([made("watched", asking(liveness="/"))], "wrong"),
+    "another port": ([made("watched", asking(port=80))], "wrong"),
+    "not ready": ([made("watched", asking(), ready=False)], "soon"),
+    "ready": ([made("watched", asking())], "right"),
+}
+GIVEN = {"name": "app", "command": ["sh", "-c", 'test "$DATABASE"'], "env": [{"name": "DATABASE", "value": "shop"}]}
+REPAIR = {
+    "nothing": ([], "none"),
+    "as it was": ([made("crasher", {**GIVEN, "env": []})], "none"),
+    "leaving": ([made("crasher", GIVEN, leaving=True)], "wrong"),
+    "another command": ([made("crasher", {**GIVEN, "command": ["sleep", "9"]})], "wrong"),
+    "starting": ([made("crasher", GIVEN, ready=False)], "soon"),
+    "runs": ([made("crasher", GIVEN)], "right"),
+}
+
+
+def service(name, selector, port=80, target=8080):
+    spec = {"selector": selector, "ports": [{"port": port, "targetPort": target}]}
+    return {"kind": "Service", "metadata": {"name": name}, "spec": spec, "status": {}}
+
+
+def behind(name, *pods):
+    found = [{"targetRef": {"name": p["metadata"]["name"]}, "conditions": {"ready": True}} for p in pods]
+    labels = {"kubernetes.io/service-name": name}
+    return {"kind": "EndpointSlice", "metadata": {"name": name, "labels": labels}, "endpoints": found}
+
+
+WEBS = web(3)
+NOBODY = {
+    "nothing": (WEBS, "none"),
+    "as it was": ([*WEBS, service("shop", {"app": "wed"})], "none"),
+    "another mistake": ([*WEBS, service("shop", {"app": "wbe"})], "wrong"),
+    "the pods were changed": ([*WEBS, service("shop", {"app": "wed"}), behind("shop", WEBS[0])], "wrong"),
+    "not yet": ([*WEBS, service("shop", {"app": "web"})], "soon"),
+    "answered": ([*WEBS, service("shop", {"app": "web"}), behind("shop", *WEBS)], "right"),
+}
+FRONT = {
+    "nothing": (WEBS, "none"),
+    "another port": ([*WEBS, service("front", {"app": "web"}, 80)], "wrong"),
+    "another target": ([*WEBS, service("front", {"app": "web"}, 8000, 8000)], "wrong"),
+    "not yet": ([*WEBS, service("front", {"app": "web"}, 8000)], "soon"),
+    "answered": ([*WEBS, service("front", {"app": "web"}, 8000), behind("front", *WEBS)], "right"),
+}
+
+
+def following(labels, image="k8slab/web:v2", replicas=1):
+    found = deployment("next", replicas)
+    found["spec"]["template"] = {"metadata": {"labels": labels}, "spec": {"containers": [{"image": image}]}}
+    return found
+
+
+BOTH, TRY = {"app": "web", "track": "next"}, pod("next-1", app="web")
+WEB_SERVICE = service("web", {"app": "web"})
+SHARE = {
+    "nothing": ([deployment(), WEB_SERVICE], "none"),
+    "the Service was changed": ([deployment(), service("web", {"app": "all"}), following(BOTH)], "wrong"),
+    "the old version": ([deployment(), WEB_SERVICE, following(BOTH, "k8slab/web:v1")], "wrong"),
+    "too many": ([deployment(), WEB_SERVICE, following(BOTH, replicas=2)], "wrong"),
+    "web is too small": ([deployment(replicas=1), WEB_SERVICE, following(BOTH)], "wrong"),
+    "no label": ([deployment(), WEB_SERVICE, following({"track": "next"})], "wrong"),
+    "not yet": ([deployment(), WEB_SERVICE, following(BOTH), behind("web", *WEBS)], "soon"),
+    "a quarter": ([deployment(), WEB_SERVICE, following(BOTH), behind("web", *WEBS, TRY)], "right"),
+}
 TABLES = {
+    ("04", "team"): TEAM,
+    ("04", "watched"): WATCHED,
+    ("04", "repair"): REPAIR,
+    ("06", "nobody"): NOBODY,
+    ("06", "front"): FRONT,
+    ("06", "share"): SHARE,
     ("05", "five"): FIVE,
     ("05", "patient"): KEEP_THE_PATIENT,
     ("05", "by-hand"): BY_HAND,
