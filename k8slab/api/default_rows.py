@@ -186,6 +186,12 @@ def _claim_templates(spec: Obj) -> None:
         claim |= {"apiVersion": "v1", "kind": "PersistentVolumeClaim"}
 
 
+def _service(spec: Obj) -> None:
+    """A Service that is sticky no more forgets for how long (SetDefaults_Service, pkg/apis/core/v1/defaults.go)."""
+    if spec.get("sessionAffinity") == "None":
+        spec.pop("sessionAffinityConfig", None)
+
+
 def _namespace(namespace: Obj) -> None:
     """A namespace can be selected by its name."""
     if name := namespace["metadata"].get("name"):
@@ -240,6 +246,7 @@ def _behavior(behavior: Obj) -> None:
 RULES: dict[str, tuple[Rule, ...]] = {
     "core.v1.Pod": (_pod,),
     "core.v1.Volume": (_volume,),
+    "core.v1.ServiceSpec": (_service,),
     "core.v1.ServicePort": (_service_port,),
     "core.v1.Namespace": (_namespace,),
     "core.v1.Secret": (_secret,),

@@ -238,6 +238,17 @@ lesson.start("sticky")
 # %%
 lesson.check("sticky")
 
+# %% [markdown]
+# A Service knows two kinds only. The next cell **is meant to fail**: some load balancers can be sticky by a cookie, and
+# the cell asks a Service for that. Read who refuses, and what is allowed.
+
+# %% tags=["raises-exception"]
+%kubectl patch service shop -p '{"spec": {"sessionAffinity": "Cookie"}}'
+
+# %% [markdown]
+# The API server refused, and the Service is as it was. A Service passes bytes on and does not read them:
+# it sees addresses, and no cookies. An Ingress or a Gateway reads HTTP, and may do it.
+
 # %% [markdown] key="sticky-dies" tags=["predict"]
 # **Ada's pod answers all her requests now. That pod is deleted, and replaced. What does Ada see?**
 #
@@ -489,7 +500,7 @@ lesson.recap()
 #
 # - Here kube-proxy takes the pods in turn. In a real cluster it may choose at random, so your count varies more.
 # - A real shop talks HTTPS, and its cookies are marked Secure. The lab's network does not leave this machine.
-# - An Ingress or Gateway can make clients sticky by a cookie. A Service only sees addresses.
+# - A sticky Service forgets a client after three hours without a word from it, `sessionAffinityConfig` says how long.
 #
 # ### In the Kubernetes documentation
 #

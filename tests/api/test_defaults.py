@@ -167,3 +167,11 @@ def test_it_is_fast():
     sent = PAIRS[0]["sent"]
     best = min(timeit.repeat(lambda: defaulted(sent), number=20, repeat=10)) / 20
     assert best < 2e-3, f"{best * 1e6:.0f} µs for a pod with seven volumes; about 60 µs on an idle machine"
+
+
+def test_a_service_that_is_sticky_no_more_forgets_for_how_long():
+    service = {"apiVersion": "v1", "kind": "Service", "spec": {"sessionAffinity": "ClientIP"}}
+    sticky = apply_defaults(service, "io.k8s.api.core.v1.Service")
+    assert sticky["spec"]["sessionAffinityConfig"] == {"clientIP": {"timeoutSeconds": 10800}}
+    sticky["spec"]["sessionAffinity"] = "None"
+    assert "sessionAffinityConfig" not in apply_defaults(sticky, "io.k8s.api.core.v1.Service")["spec"]
