@@ -21,10 +21,10 @@ $(VENV)/test: pyproject.toml
 	@touch $@ $(VENV)/lab
 
 system:
-	@scripts/system-packages bwrap dot
+	@scripts/system-packages bwrap dot qemu-system-x86_64 busybox
 
 system-test:
-	@scripts/system-packages bwrap dot chromium kubectl
+	@scripts/system-packages bwrap dot qemu-system-x86_64 busybox chromium kubectl dockerd debootstrap
 
 lessons: system $(VENV)/lab
 	$(BIN)/k8slab lessons
@@ -44,13 +44,14 @@ gallery: $(VENV)/test
 	$(BIN)/python scripts/gallery.py
 
 test: system-test check
+	$(BIN)/python -m k8slab.vm --fetch
 	$(BIN)/pytest -n $(JOBS) -m 'not slow'
 
 test-all: test
 	$(BIN)/pytest -n $(JOBS) -m slow
 
 bench: $(VENV)/test
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks --write docs/numbers.md
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

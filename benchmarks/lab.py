@@ -29,6 +29,7 @@ class Bench:
     def __init__(self, folder: str, runs: int) -> None:
         self.runs = runs
         self.env = {**os.environ, "K8SLAB_STATE_DIR": folder, "K8SLAB_RUNTIME": "local"}
+        self.env.pop("PYTHONDONTWRITEBYTECODE", None)  # with it, every start would compile everything again
         self._client: HttpClient | None = None
 
     def __enter__(self) -> Self:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -15,6 +16,8 @@ from benchmarks.lab import K8SLAB, Bench, timed, until
 from k8slab.client.http import HttpClient
 
 LOOK = 0.5  # s between two looks at a large cluster, which cost it something
+FEW = 1000  # pods, whose cost each is compared with that of very many
+Measured = tuple[str, float, float | None]  # what it is, how much, and what it should be at most
 
 
 def to_300(bench: Bench) -> list[float]:
@@ -36,33 +39,41 @@ def to_300(bench: Bench) -> list[float]:
     return spent
 
 
-def simulated(nodes: int, pods: int) -> None:
-    """Print how long `nodes` take to come up and `pods` of one Deployment to be Ready, in processor time too."""
+def simulated(nodes: int, pods: int) -> Iterator[Measured]:
+    """A cluster of `nodes` from nothing, a Deployment of a few pods, and one of `pods`: times, memory, and cost."""
     with tempfile.TemporaryDirectory(prefix="k8slab-scale-") as folder:
         env = {**os.environ, "K8SLAB_STATE_DIR": folder, "K8SLAB_START_SECONDS": "300"}
         try:
-            began = time.perf_counter()
-            up = [K8SLAB, "up", "--runtime", "simulated", "--nodes", str(nodes)]
-            subprocess.run(up, env=env, check=True, capture_output=True)
-            _report(Path(folder, "default"), began, nodes, pods)
+            with timed() as took:
+                up = [K8SLAB, "up", "--runtime", "simulated", "--nodes", str(nodes)]
+                subprocess.run(up, env=env, check=True, capture_output=True)
+            yield f"{nodes:,} nodes, simulated: up, s", took[0], None
+            yield from _filled(Path(folder, "default"), f"{pods:,} pods on {nodes:,} nodes", pods)
         finally:
             subprocess.run([K8SLAB, "down"], env=env, capture_output=True)
 
 
-def _report(lab: Path, began: float, nodes: int, pods: int) -> None:
+def _filled(lab: Path, words: str, pods: int) -> Iterator[Measured]:
     server = psutil.Process(json.loads((lab / "server.json").read_text())["pid"])
     client = HttpClient.open(lab / "kubeconfig")
-    print(f"{nodes} nodes: up in {time.perf_counter() - began:.1f} s, {server.memory_info().rss / 1e6:.0f} MB")
+    _, few = _until_ready(client, server, "few", FEW)
+    took, worked = _until_ready(client, server, "many", pods)
+    yield f"{words}: all Ready, s", took, 120.0
+    yield f"{words}: memory, MB", server.memory_info().rss / 1e6, 3000.0
+    yield f"{words}: processor time a pod, ms", 1000 * worked / pods, None
+    yield f"{words}: the same, over that of the first {FEW:,} pods", worked / pods * FEW / few, 1.5
+    client.close()
+
+
+def _until_ready(client: HttpClient, server: psutil.Process, name: str, pods: int) -> tuple[float, float]:
+    """Seconds until so many pods are Ready, and what the server worked for it."""
     began, processor = time.perf_counter(), _processor(server)
-    client.create(_deployment("many", pods))
-    while (ready := _ready(client, "many")) < pods:
+    client.create(_deployment(name, pods))
+    while (ready := _ready(client, name)) < pods:
         time.sleep(LOOK)
         if time.perf_counter() - began > 1800:
             raise TimeoutError(f"after half an hour {ready} of {pods} are Ready")
-    took, worked = time.perf_counter() - began, _processor(server) - processor
-    print(f"{pods} pods Ready: {took:.1f} s, {worked:.1f} s of processor time, {1000 * worked / pods:.2f} ms a pod, "
-          f"{server.memory_info().rss / 1e6:.0f} MB")  # fmt: skip
-    client.close()
+    return time.perf_counter() - began, _processor(server) - processor
 
 
 def _processor(server: psutil.Process) -> float:

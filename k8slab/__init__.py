@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from k8slab.lab import Lab
+    from k8slab.races import race
     from k8slab.settings import LabError
     from k8slab.teach.lesson import lesson
 
-__all__ = ["Lab", "LabError", "__version__", "lesson"]
+__all__ = ["Lab", "LabError", "__version__", "lesson", "race"]
 __version__ = "0.1.0"
 
-_HOMES = {"Lab": "k8slab.lab", "LabError": "k8slab.settings", "lesson": "k8slab.teach.lesson"}
+_HOMES = {"Lab": "k8slab.lab", "LabError": "k8slab.settings", "lesson": "k8slab.teach.lesson", "race": "k8slab.races"}
 
 
 def __getattr__(name: str) -> Any:

@@ -6,10 +6,14 @@ addresses, each holds a socket on the first address of its range, 127.A.0.1, whi
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
-from collections.abc import Callable, Collection
+import struct
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
 
 from k8slab.settings import LabError
 
@@ -25,13 +29,14 @@ class AddressPlan:
     services: str
     pod_cidr: Callable[[int], str]  # the number of a node, from 1 -> its spec.podCIDR
     balancers: str = ""  # the range of load balancers; empty: there are none
-    number: int = 0  # the A of 127.A.0.0/16; 0: nothing of this machine is used
+    number: int = 0  # the A of 127.A.0.0/16 (or 10.A.0.0/16); 0: nothing of this machine is used
     guard: socket.socket | None = field(default=None, compare=False)
+    first: int = 127  # or 10, of a network of an engine
 
     @property
     def subnet(self) -> str:
         """All addresses of the lab's nodes, pods and Services; empty if they are not this machine's."""
-        return f"127.{self.number}.0.0/16" if self.number else ""
+        return f"{self.first}.{self.number}.0.0/16" if self.number else ""
 
     def release(self) -> None:
         """Let others have the range."""
@@ -63,8 +68,54 @@ def local(nodes: int, preferred: int, taken: Collection[int]) -> AddressPlan:
     )
 
 
-def _cidr(number: int) -> Callable[[int], str]:
-    return lambda node: f"127.{number}.{node}.0/24"
+def bridged(nodes: int, preferred: int, taken: Collection[int], used: Iterable[str]) -> AddressPlan:
+    """A range for a network of an engine, 10.A.0.0/16: `preferred`, or one that neither the engine's networks (`used`)
+    nor this machine's routes (a VPN's, say) overlap. Raises LabError when none is."""
+    if nodes > LOCAL_NODES:
+        raise LabError(f"{nodes} nodes are more than the {LOCAL_NODES} for which a lab's network has addresses.")
+    others = [IPv4Network(each) for each in [*used, *routes()] if ":" not in each]
+    free = [
+        number
+        for number in RANGES
+        if number not in taken
+        and number != preferred
+        and not any(IPv4Network(f"10.{number}.0.0/16").overlaps(each) for each in others)
+    ]
+    for number in [preferred, *free] if preferred in RANGES else free:
+        guard = None
+        with contextlib.suppress(LabError):  # not Linux: labs of other users then have another virtual machine anyway
+            guard = _hold(number)
+            if guard is None:
+                continue
+        net = f"10.{number}"
+        return AddressPlan(f"{net}.240.0/20", _cidr(number, 10), f"{net}.232.0/21", number, guard, 10)
+    raise LabError("All address ranges for labs' networks are in use. Take a lab down: `k8slab down --all`.")
+
+
+def routes(table: Path = Path("/proc/net/route")) -> list[str]:
+    """The networks this machine has a route to, without the default one; none where that cannot be read."""
+    try:
+        rows = [line.split() for line in table.read_text().splitlines()[1:]]
+    except OSError:
+        return []
+    pairs = ((int(row[1], 16), int(row[7], 16)) for row in rows if len(row) > 7)
+    return [
+        str(IPv4Network((socket.inet_ntoa(struct.pack("=I", to)), bin(mask).count("1")), strict=False))
+        for to, mask in pairs
+        if mask
+    ]
+
+
+def holds(subnet: str, address: str) -> bool:
+    """Whether an address (or no address at all) is of this subnet."""
+    try:
+        return IPv4Address(address) in IPv4Network(subnet)
+    except ValueError:
+        return False
+
+
+def _cidr(number: int, first: int = 127) -> Callable[[int], str]:
+    return lambda node: f"{first}.{number}.{node}.0/24"
 
 
 def _hold(number: int) -> socket.socket | None:

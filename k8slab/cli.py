@@ -1,4 +1,4 @@
-"""`k8slab up | down | status | reset | kubeconfig | doctor | lessons`: what people type.
+"""`k8slab up | down | status | reset | kubeconfig | images | doctor | lessons`: what people type.
 
 Everything is done elsewhere (`launch.py`, `client/http.py`, `doctor.py`, `lessons.py`), and imported only when it is
 needed: `up` is measured from the first keystroke.
@@ -13,6 +13,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
+from k8slab import cli_images
 from k8slab.settings import LabError, Settings
 
 app = typer.Typer(
@@ -23,6 +24,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,
 )
+
+app.add_typer(cli_images.app, name="images")
 
 # typer reads these annotations when the program runs, so they are spelled for Python's eyes.
 Name = Annotated[Optional[str], typer.Option("--name", "-n", help="The lab's name.", show_default="default")]  # noqa: UP045
@@ -35,7 +38,7 @@ Real = Optional[float]  # noqa: UP045
 def up(
     name: Name = None,
     nodes: Annotated[Whole, typer.Option(help="How many nodes.", show_default="3")] = None,
-    runtime: Annotated[Text, typer.Option(help="auto, local or simulated.", show_default="auto")] = None,
+    runtime: Annotated[Text, typer.Option(help="auto, docker, local or simulated.", show_default="auto")] = None,
     speed: Annotated[Real, typer.Option(help="Kubernetes' durations are divided by this.", show_default="1")] = None,
 ) -> None:
     """Start the lab, or find it running; returns when kubectl is answered."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import json
 import logging
 import os
@@ -19,6 +20,10 @@ from typing import Any, Protocol
 from k8slab.settings import LabError
 
 log = logging.getLogger("k8slab")
+
+# Python's collector looks for cycles among all that lives, and a lab's objects are many, live long and have none: it
+# looks when so many more containers were made than freed, and among the old ones more rarely still.
+COLLECT = (20_000, 20, 50)
 
 
 class Service(Protocol):
@@ -71,6 +76,7 @@ def log_to_stderr() -> None:
 
 def run(make: Callable[[], Service], teller: Teller) -> int:
     """Run the service until it has ended; the exit code."""
+    gc.set_threshold(*COLLECT)
     try:
         asyncio.run(_run(make, teller))
     except LabError as error:

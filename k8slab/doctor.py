@@ -14,15 +14,20 @@ import socket
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from html import escape
+from ipaddress import IPv4Network
 from itertools import groupby
 
-from k8slab import tools
+from k8slab import tools, vm
 from k8slab.runtime import cgroups, isolation
-from k8slab.runtime.base import FENCES
+from k8slab.runtime.base import FENCES, GUARDS
+from k8slab.runtime.engine import connect
+from k8slab.runtime.network import PodNetworks
 
 GIB = 1 << 30
 ENOUGH_MEMORY = 1 * GIB  # a lab, JupyterLab, a kernel and a dozen containers
 OPEN_LOW_PORTS = "sudo sysctl net.ipv4.ip_unprivileged_port_start=0"
+ENGINE_SECONDS = 2.0  # for an engine to answer
 MEANINGS = {
     "user": "its own user numbers",
     "pid": "it sees its own processes only",
@@ -31,6 +36,9 @@ MEANINGS = {
     "ipc": "its own shared memory and queues",
     "net": "its own network",
     "cgroup": "its own view of its limits",
+    "files": "your files are out of its reach",
+    "calls": "dangerous calls to the kernel are refused (seccomp)",
+    "privileges": "it has no rights of root, and gets none",
 }
 
 
@@ -45,9 +53,26 @@ class Finding:
     remedy: str = ""
 
 
-def examine() -> list[Finding]:
+class Findings(list[Finding]):
+    """All of them; a notebook shows them as a table."""
+
+    def _repr_html_(self) -> str:
+        rows = []
+        for group, members in groupby(self, key=lambda finding: finding.group):
+            rows.append(f'<tr><th colspan="3" style="text-align:left">{escape(group)}</th></tr>')
+            for finding in members:
+                remedy = f"<br><code>{escape(finding.remedy)}</code>" if finding.remedy and not finding.present else ""
+                sign, name, said = "✓" if finding.present else "✗", escape(finding.name), escape(finding.detail)
+                rows.append(
+                    f'<tr><td>{sign}</td><td>{name}</td><td style="text-align:left;white-space:normal">'
+                    f"{said}{remedy}</td></tr>"
+                )
+        return f"<table>{''.join(rows)}</table>"
+
+
+def examine() -> Findings:
     """Look at everything; takes a tenth of a second at most where fences work."""
-    return [*_machine(), *_runtimes(), *_fences(), *_limits(), *_programs()]
+    return Findings([*_machine(), *_runtimes(), *_images(), *_fences(), *_guards(), *_limits(), *_programs()])
 
 
 def as_json(findings: list[Finding]) -> str:
@@ -92,17 +117,55 @@ def _machine() -> Iterator[Finding]:
 
 
 def _runtimes() -> Iterator[Finding]:
+    yield _engine()
     local = sys.platform == "linux" and _can_bind("127.127.0.1", [0])
     detail = "containers are processes of this machine" if local else "needs Linux with 127.0.0.0/8 as its loopback"
     yield Finding("runtime", "local", local, detail)
     yield Finding("runtime", "simulated", True, "containers are records, for scale and tests")
+    reason = vm.why_not()
+    detail = reason or "boots with a kernel of its own (lesson 01)"
+    yield Finding("machine beside it", "virtual machine", not reason, detail)
+
+
+def _images() -> Iterator[Finding]:
+    """What `k8slab images build` can do on the local runtime."""
+    found = isolation.probe()
+    runs = bool(found.bubblewrap)
+    detail = "each in a container of its own" if runs else f"COPY only: {_why(found.missing.get('mount'))}"
+    yield Finding("images", "RUN in Dockerfiles", runs, detail)
+
+
+def _engine() -> Finding:
+    """An engine that hangs takes two seconds to be found out."""
+    try:
+        engine = connect.find(ENGINE_SECONDS)
+    except connect.NoEngine as none:
+        return Finding("runtime", "docker", False, none.problem, none.remedy)
+    return Finding("runtime", "docker", True, f"{engine.name} {engine.version} at {engine.url}")
 
 
 def _fences() -> Iterator[Finding]:
     """What each container has of its own."""
     found = isolation.probe()
+    missing = {**found.missing, "net": _network()}
+    fences = found.fences if missing["net"] else found.fences | {"net"}
     for fence in FENCES:
-        yield Finding("fence", fence, fence in found.fences, _why(found.missing.get(fence)) or MEANINGS[fence])
+        yield Finding("fence", fence, fence in fences, _why(missing.get(fence)) or MEANINGS[fence])
+
+
+def _network() -> str:
+    """Why pods have no networks of their own; empty if they have. One is made, tried and removed."""
+    trial = PodNetworks(f"d{os.getpid()}", IPv4Network(f"127.62.{os.getpid() % 256}.0/24"))
+    problem = trial.open()
+    trial.close()
+    return problem
+
+
+def _guards() -> Iterator[Finding]:
+    """What holds a container beside them."""
+    found = isolation.probe()
+    for guard in GUARDS:
+        yield Finding("guard", guard, guard in found.guards, _why(found.missing.get(guard)) or MEANINGS[guard])
 
 
 def _limits() -> Iterator[Finding]:

@@ -196,7 +196,7 @@ def _spawn(settings: Settings, folder: StateFolder, lock: int) -> dict[str, Any]
 
 
 def _server(settings: Settings, folder: StateFolder, more: list[str], fds: tuple[int, ...]) -> subprocess.Popen[bytes]:
-    knobs = ("name", "nodes", "cpu", "memory", "runtime", "speed", "idle_hours", "store", "state_dir")
+    knobs = ("name", "nodes", "cpu", "memory", "runtime", "speed", "idle_hours", "store", "state_dir", "base_image")
     options = [f"--{knob.replace('_', '-')}={getattr(settings, knob)}" for knob in knobs]
     log = os.open(folder.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:

@@ -20,14 +20,16 @@ import sys
 from collections.abc import Coroutine, Iterator, Sequence
 from dataclasses import fields, replace
 from functools import partial
+from importlib import import_module
 from typing import Any
 
-from k8slab import addresses, daemon, pki
+from k8slab import daemon, pki, runtimes
 from k8slab.api import metrics
 from k8slab.api.errors import Conflict, NotFound
 from k8slab.api.kinds import KINDS
 from k8slab.apiserver import app, private, reset
 from k8slab.apiserver.bootstrap import announce_dns, bootstrap
+from k8slab.apiserver.images import routes as image_routes
 from k8slab.apiserver.serve import HttpServer, listen
 from k8slab.apiserver.verbs import Verbs
 from k8slab.client.events import Recorder
@@ -35,6 +37,7 @@ from k8slab.client.local import LocalClient
 from k8slab.clock import Clock, to_timestamp
 from k8slab.kubelet import scratch
 from k8slab.kubelet.disks import remove_volume
+from k8slab.kubelet.images import Images
 from k8slab.kubelet.kubelets import Kubelets
 from k8slab.kubelet.meter import Meter
 from k8slab.kubelet.node import NodeConfig
@@ -42,8 +45,8 @@ from k8slab.kubelet.resolver import Naming
 from k8slab.kubeproxy import dns
 from k8slab.kubeproxy.balance import Caller
 from k8slab.kubeproxy.names import Names
-from k8slab.kubeproxy.proxy import Proxy, on_this_machine
-from k8slab.runtime.base import FENCES, Runtime
+from k8slab.kubeproxy.proxy import Proxy
+from k8slab.runtime.base import FENCES, RuntimeFailure
 from k8slab.scheduler.loop import Scheduler
 from k8slab.settings import LabError, Settings, StateFolder, write_private
 from k8slab.store.base import Full, Store
@@ -59,7 +62,8 @@ class LabServer:
     """A lab that runs in this process, between `start` and `stop`. It is what `/k8slab` asks, too (private.Hooks)."""
 
     def __init__(self, settings: Settings, folder: StateFolder) -> None:
-        self.settings, self.folder = replace(settings, runtime=_resolved(settings.runtime)), folder
+        self.choice = runtimes.choose(settings.runtime)
+        self.settings, self.folder = replace(settings, runtime=self.choice.runtime), folder
         self.disks = folder.path / "disks"
         self.clock = Clock(settings.speed)
         self.ended = asyncio.Event()
@@ -69,7 +73,7 @@ class LabServer:
     async def start(self) -> dict[str, Any]:
         """Start everything; returns what `server.json` says. Raises LabError."""
         kept = self._kept()
-        self.plan = self._address_plan(kept)
+        self.plan = runtimes.plan(self.choice, self.settings, kept)
         self._undo.callback(self.plan.release)
         listener = listen(kept.get("port", 0))
         self._undo.callback(listener.close)
@@ -84,7 +88,9 @@ class LabServer:
         self._open_store()
         await self._start_parts()
         metered = metrics.Objects(self.meter, to_timestamp)
-        api = app.build(self.verbs, made.token, self.kubelets.streams, [*private.routes(self)], metered)
+        images = Images(self.runtime, self.kubelets.images_changed)
+        more = [*private.routes(self), *image_routes(images, made.token)]
+        api = app.build(self.verbs, made.token, self.kubelets.streams, [*more], metered)
         self.http = HttpServer(api, listener, made.certificate, made.key, self.clock)
         await self.http.start()
         self._undo.push_async_callback(self.http.stop)
@@ -104,7 +110,7 @@ class LabServer:
     async def sweep(self) -> None:
         """Only end what an earlier server of this lab left running."""
         self.down = True
-        self.plan = self._address_plan(self._kept())
+        self.plan = runtimes.plan(self.choice, self.settings, self._kept())
         self._undo.callback(self.plan.release)
         await self._start_runtime()
         await self.stop()
@@ -133,19 +139,13 @@ class LabServer:
         bootstrap(self.verbs, "127.0.0.1", self.port)
 
     async def _start_runtime(self) -> None:
-        self.runtime = self._runtime()
-        await self.runtime.open()
+        self.runtime = runtimes.make(self.choice, self.settings, self.folder, self.plan)
+        try:
+            await self.runtime.open()
+        except RuntimeFailure as failure:
+            raise LabError(f"The {self.runtime.name} runtime cannot start: {failure}.") from failure
         self._undo.push_async_callback(self._close_runtime)
-
-    def _runtime(self) -> Runtime:
-        if self.settings.runtime == "simulated":
-            from k8slab.runtime.simulated import SimulatedRuntime
-
-            return SimulatedRuntime(self.clock)
-        from k8slab.runtime.local import LocalRuntime
-
-        self.folder.runtime.mkdir(mode=0o700, exist_ok=True)
-        return LocalRuntime(self.folder.runtime, f"{self.settings.name}-{self.plan.number}", self.plan.subnet)
+        self.wiring = runtimes.Wiring(self.runtime, self.plan)
 
     async def _close_runtime(self) -> None:
         await self.runtime.close(leave_running=not self.down)
@@ -161,7 +161,8 @@ class LabServer:
         naming = await self._start_names()
         self.proxy = Proxy(
             self.client, self.clock, self._recorder("kube-proxy"),
-            opens=lambda address: on_this_machine(address) and address != naming.dns, identify=self._who_calls,
+            opens=lambda address: self.wiring.opens(address) and address != naming.dns, identify=self._who_calls,
+            bind=self.wiring.bind, reach=self.wiring.reach,
         )  # fmt: skip
         self._run("kubeproxy", self.proxy.run())
         self.kubelets = Kubelets(
@@ -174,6 +175,7 @@ class LabServer:
 
     async def _start_controllers(self) -> None:
         """The controller manager's loops. They have no part in answering, so nobody waits for their imports."""
+        await asyncio.to_thread(import_module, "k8slab.controllers.manager")  # meanwhile the first request is answered
         from k8slab.controllers.garbage import GarbageCollector
         from k8slab.controllers.loadbalancer import LoadBalancerController
         from k8slab.controllers.manager import CONTROLLERS
@@ -199,7 +201,8 @@ class LabServer:
         """How pods find names: by a DNS server where port 53 may be opened, else by files where they have their own."""
         self.names = Names(self.client, self.plan.subnet or "127.0.0.0/8")
         wanted = bool(self.plan.number) and announce_dns(self.verbs, there=True)
-        server = await dns.started(self.names, self.verbs.allocator.dns) if wanted else None
+        self.wiring.start()
+        server = await self.wiring.dns(self.names, self.verbs.allocator.dns) if wanted else None
         if server:
             self._undo.push_async_callback(server.stop)
         announce_dns(self.verbs, there=server is not None)
@@ -246,10 +249,11 @@ class LabServer:
             "version": ".".join(app.VERSION[part] for part in ("major", "minor")),
             "real": real.real,
             "networked": real.networked,
+            "direct": real.direct,
             "fences": sorted(real.fences),
             "all_fences": list(FENCES),
             "limits": sorted(real.limits),
-            "missing": dict(real.missing),
+            "missing": {**real.missing, **({"Services": why} if (why := self.wiring.why) else {})},
             "crash": True,
             "power": True,
             "names": self.naming,  # "dns", "hosts", or empty: names are not found in pods
@@ -309,17 +313,6 @@ class LabServer:
         shape = {knob: getattr(self.settings, knob) for knob in SHAPE}
         write_private(self.folder.lab, json.dumps({**shape, **more}, indent=2))
 
-    def _address_plan(self, kept: dict[str, Any]) -> addresses.AddressPlan:
-        """This lab's ranges; not those of another lab of ours, whose containers may run while its server does not."""
-        if self.settings.runtime == "simulated":
-            return addresses.simulated(self.settings.nodes)
-        taken = set()
-        for path in self.folder.path.parent.glob("*/lab.json"):
-            if path != self.folder.lab:
-                with contextlib.suppress(OSError, ValueError, KeyError):
-                    taken.add(json.loads(path.read_bytes())["range"])
-        return addresses.local(self.settings.nodes, kept.get("range", 0), taken)
-
     async def _go_down_when_idle(self) -> None:
         hours, real = self.settings.idle_hours, Clock()
         while hours:
@@ -329,14 +322,6 @@ class LabServer:
                 self.down = True
                 self.ended.set()
                 return
-
-
-def _resolved(runtime: str) -> str:
-    """What `auto` means on this machine. Raises LabError where nothing can run containers."""
-    real = "local" if runtime == "auto" else runtime
-    if real == "local" and sys.platform != "linux":
-        raise LabError("Local containers need Linux. Use `--runtime simulated`, or start the lab inside WSL2.")
-    return real
 
 
 @contextlib.contextmanager

@@ -38,9 +38,11 @@ class Settings:
     nodes: int = knob(3, "how many nodes a new lab has", least=1, most=5000)
     cpu: str = knob("4", "the CPUs each node says it has (a Kubernetes quantity)")
     memory: str = knob("8Gi", "the memory each node says it has (a Kubernetes quantity)")
-    runtime: str = knob("auto", "what runs containers", "auto", "local", "simulated")
+    runtime: str = knob("auto", "what runs containers", "auto", "docker", "local", "simulated")
+    base_image: str = knob("", "what docker builds k8slab's images upon: any with Python; empty: python:3.12-slim")
     speed: float = knob(1.0, "Kubernetes' durations are divided by this", least=0.01, most=1000)
     host_access: str = knob("refuse", "pods that ask for the machine (privileged, hostNetwork)", "refuse", "allow")
+    pod_network: str = knob("own", "for root: a network for each pod, or this machine's for all", "own", "shared")
     idle_hours: float = knob(1.0, "a lab nobody has spoken to for so many hours goes down by itself; 0: never")
     store: str = knob("sqlite", "where objects are kept; `memory`: gone when the server stops", "sqlite", "memory")
     state_dir: str = knob("", "where labs keep their files; empty: $XDG_STATE_HOME/k8slab, or ~/.local/state/k8slab")
@@ -81,6 +83,11 @@ class Settings:
         # The XDG Base Directory Specification: a relative path in the variable is to be ignored.
         state = Path(os.environ.get("XDG_STATE_HOME", ""))
         return (state if state.is_absolute() else Path.home() / ".local" / "state") / "k8slab"
+
+    @property
+    def images(self) -> Path:
+        """The images this user has built: no lab's, so they stay when labs go. A lab's name has no dot in front."""
+        return self.root / ".images"
 
     @property
     def folder(self) -> StateFolder:

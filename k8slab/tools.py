@@ -39,6 +39,8 @@ TOOLS: dict[str, Tool] = {
             "https://docs.docker.com/engine/",
         ),
         Tool("qemu-system-x86_64", "a real virtual machine (lesson 01)", "sudo apt install qemu-system-x86"),
+        Tool("busybox", "the programs in a virtual machine (lesson 01)", "sudo apt install busybox-static"),
+        Tool("setpriv", "ends a virtual machine with its notebook (lesson 01)", "sudo apt install util-linux"),
         Tool("redis-server", "a store that outlives pods (lessons 03 and 10)", "sudo apt install redis-server"),
         Tool("jupyter-lab", "the notebooks of the lessons", 'pip install "k8slab[lab]"'),
     )

@@ -178,9 +178,19 @@ def sources(folder: Path = LESSONS / "src") -> list[Path]:
     return sorted(folder.glob("[0-9][0-9]-*.py"))
 
 
+def gallery(path: Path = LESSONS / "src" / "gallery.py") -> dict[str, str]:
+    """The notebook that shows every view: a plain one, with nothing to solve. File name -> text."""
+    import jupytext
+
+    cells, ids = jupytext.reads(path.read_text(encoding="utf-8"), fmt="py:percent")["cells"], set[str]()
+    made = [_cell(Cell(cell["cell_type"], cell["source"], (), "", 0), False, ids) for cell in cells]
+    found = {"cells": made, "metadata": NOTEBOOK, "nbformat": 4, "nbformat_minor": 5}
+    return {f"{path.stem}.ipynb": json.dumps(found, indent=1, ensure_ascii=False) + "\n"}
+
+
 def stale() -> list[str]:
     """Names of files that are not what their source says, and of files without a source."""
-    want = {name: text for path in sources() for name, text in build(path).items()}
+    want = {name: text for path in sources() for name, text in build(path).items()} | gallery()
     have = {p.name: p.read_text(encoding="utf-8") for kind in ("*.ipynb", "*.words.json") for p in LESSONS.glob(kind)}
     return sorted(name for name in want.keys() | have.keys() if want.get(name) != have.get(name))
 
@@ -201,6 +211,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for path in sources():
             for name, text in build(path, solved=asked.solved is not None).items():
                 (folder / name).write_text(text, encoding="utf-8")
+        for name, text in ({} if asked.solved else gallery()).items():
+            (folder / name).write_text(text, encoding="utf-8")
     except Mistake as mistake:
         sys.exit(str(mistake))
 

@@ -22,6 +22,10 @@ FIRST = ("board", "terminal", "traffic", "rollout", "autoscale", "loop", "schedu
 def main() -> None:
     """Write the page."""
     folder = DOCS / "gallery"
+    kept = {f"{path.stem}{ending}.png" for path in folder.glob("*.json") for ending in ("", *OTHERWISE)}
+    for path in folder.glob("*.png"):  # pictures that tests took for other eyes
+        if path.name not in kept:
+            path.unlink()
     names = sorted((path.stem for path in folder.glob("*.json")), key=_order)
     (DOCS / "gallery.md").write_text("\n".join([HEAD, *(_section(folder, name) for name in names)]), encoding="utf-8")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import uuid
 from collections.abc import Iterator
@@ -12,6 +13,35 @@ import pytest
 from k8slab import launch
 from k8slab.client.http import HttpClient
 from k8slab.settings import Settings
+from tests import engine as engines
+from tests.requirements import STRICT, missing
+
+HARD = {"engine", "browser", "kubectl", "vm"}  # marks of tests that CI must not skip
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Where everything has to be there (CI), a test of these marks that is skipped has failed."""
+    outcome = yield
+    report = outcome.get_result()  # type: ignore[attr-defined]
+    marks = sorted(HARD & {mark.name for mark in item.iter_markers()})
+    if marks and os.environ.get(STRICT) and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"a test marked {marks} was skipped although {STRICT} is set: {report.longrepr}"
+
+
+@pytest.fixture(scope="session")
+def engine(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[str]:
+    """A Docker engine, as a DOCKER_HOST, with the image `tests.engine.BASE`; one for all workers of the run."""
+    own = tmp_path_factory.getbasetemp()
+    run = own if worker_id == "master" else own.parent
+    holding = contextlib.ExitStack()
+    try:
+        host = holding.enter_context(engines.shared(run))
+    except engines.Unavailable as reason:
+        missing(str(reason))
+    with holding:
+        yield host
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +57,12 @@ def lab_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]
 @pytest.fixture(scope="session")
 def kubeconfig(lab_settings: Settings) -> Path:
     return lab_settings.folder.kubeconfig
+
+
+@pytest.fixture(scope="session")
+def docker_env(engine: str) -> dict[str, str]:
+    """What a lab of the docker runtime needs in its environment to use the tests' engine."""
+    return {"DOCKER_HOST": engine, "K8SLAB_BASE_IMAGE": engines.BASE}
 
 
 @pytest.fixture

@@ -128,7 +128,7 @@ def test_doctor_for_people_and_for_programs():
     assert code == 0
     assert all(word in said for word in ("machine", "fence", "kubectl", "simulated"))
     findings = json.loads(k8slab("doctor", "--json")[1])
-    assert {finding["group"] for finding in findings} == {"machine", "runtime", "fence", "limit", "program"}
+    assert {finding["group"] for finding in findings} == {"machine", "runtime", "fence", "guard", "limit", "program"}
 
 
 def test_help_needs_no_lab():

@@ -5,7 +5,8 @@ import socket
 
 from k8slab import doctor, tools
 from k8slab.runtime import isolation
-from k8slab.runtime.base import FENCES
+from k8slab.runtime.base import FENCES, GUARDS
+from k8slab.runtime.shim import landlock
 
 
 def by_name(findings, group):
@@ -23,6 +24,7 @@ def test_a_machine_without_anything(monkeypatch):
         isolation, "probe", lambda: isolation.unfenced("bubblewrap is not installed: apt install bubblewrap")
     )
     monkeypatch.setattr(tools, "path_of", lambda name: None)
+    monkeypatch.setattr(doctor, "_network", lambda: "a network for each pod needs root")
     monkeypatch.setattr(doctor, "_can_bind", lambda address, ports: False)
     findings = doctor.examine()
     assert not any(fence.present for fence in by_name(findings, "fence").values())
@@ -52,3 +54,20 @@ def test_a_port_in_use_does_not_mean_low_ports_are_closed():
 def test_every_tool_has_a_purpose_and_a_line():
     assert all(tool.purpose and tool.install for tool in tools.TOOLS.values())
     assert "https://kubernetes.io/docs/tasks/tools/" in tools.missing("kubectl")
+
+
+def test_guards_are_named_and_their_absence_has_its_consequence(monkeypatch):
+    guards = by_name(doctor.examine(), "guard")
+    assert tuple(guards) == GUARDS
+    monkeypatch.setattr(landlock, "version", lambda: 0)
+    bare = isolation.unfenced("no bubblewrap")
+    monkeypatch.setattr(isolation, "probe", lambda: bare)
+    files = by_name(doctor.examine(), "guard")["files"]
+    assert not files.present
+    assert "can read and change your files" in files.detail
+
+
+def test_a_notebook_shows_a_table():
+    shown = doctor.examine()._repr_html_()
+    for word in ("fence", "guard", "privileges", "kubectl"):
+        assert word in shown

@@ -32,7 +32,7 @@ def test_given_beats_environment_beats_default():
         ({"K8SLAB_NODES": "0"}, "K8SLAB_NODES cannot be 0: give a number from 1 to 5000."),
         ({"K8SLAB_SPEED": "nan"}, "K8SLAB_SPEED cannot be nan"),
         ({"K8SLAB_SPEED": "inf"}, "K8SLAB_SPEED cannot be inf"),
-        ({"K8SLAB_RUNTIME": "podman"}, "choose one of auto, local, simulated."),
+        ({"K8SLAB_RUNTIME": "podman"}, "choose one of auto, docker, local, simulated."),
         ({"K8SLAB_NAME": "../etc"}, "'../etc' cannot be a lab's name"),
         ({"K8SLAB_NAME": "-a"}, "lower-case letters"),
         ({"K8SLAB_NAME": "a" * 41}, "up to 40"),

@@ -10,17 +10,19 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from k8slab.api.kinds import KINDS
 from k8slab.api.objects import Obj
 from k8slab.apiserver.bootstrap import bootstrap
 from k8slab.apiserver.verbs import Verbs
 from k8slab.client.events import Recorder
 from k8slab.client.local import LocalClient
 from k8slab.clock import VirtualClock
+from k8slab.controllers.garbage import GarbageCollector
+from k8slab.controllers.manager import CONTROLLERS
 from k8slab.kubelet.kubelets import Kubelets
 from k8slab.kubelet.node import NodeConfig
 from k8slab.runtime.simulated import SimulatedRuntime
 from k8slab.scheduler.loop import Scheduler
-from k8slab.controllers.manager import CONTROLLERS
 from k8slab.store.memory import MemoryStore
 
 
@@ -39,7 +41,8 @@ class VirtualLab:
         )
 
     async def start(self, nodes: list[NodeConfig]) -> list[asyncio.Task[None]]:
-        parts = [make(self.client, self.clock).run() for make in CONTROLLERS]
+        garbage = GarbageCollector(self.client, self.clock, list(KINDS))
+        parts = [garbage.run(), *(make(self.client, self.clock).run() for make in CONTROLLERS)]
         tasks = [asyncio.create_task(part) for part in (*parts, self.scheduler.run())]
         await self.kubelets.start(nodes)
         await self.settle()

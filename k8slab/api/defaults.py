@@ -39,20 +39,21 @@ class _Plan(NamedTuple):
     rules: tuple[Callable[[Obj], None], ...]
 
 
-def apply_defaults(obj: Obj, definition: str) -> Obj:
+def apply_defaults(obj: Obj, definition: str, settled: Obj | None = None) -> Obj:
     """Bring an object of this definition into its stored form, in place, and return it.
 
-    Repeating it changes nothing. What admission and strategies add (addresses, tolerations, status) is not here.
+    Repeating it changes nothing, so parts that are those of a `settled` object are not walked through again.
+    What admission and strategies add (addresses, tolerations, status) is not here.
     Raises BadRequest for a quantity that is none, and KeyError for an unknown definition.
     """
     try:
-        return _settle(obj, _plan(definition))
+        return _settle(obj, _plan(definition), settled)
     except ValueError as error:
         kind, version = obj.get("kind", ""), str(obj.get("apiVersion", "")).rpartition("/")[2]
         raise BadRequest(f'{kind} in version "{version}" cannot be handled as a {kind}: {error}') from None
 
 
-def _settle(value: Obj, plan: _Plan) -> Obj:
+def _settle(value: Obj, plan: _Plan, settled: Obj | None = None) -> Obj:
     _drop_unset(value, plan.steps)
     for name, zero in plan.filled:
         if name not in value:
@@ -65,6 +66,8 @@ def _settle(value: Obj, plan: _Plan) -> Obj:
     for name, item in value.items():
         step = steps.get(name)
         if step is not None and step.visit is not None and item is not None:
+            if settled and item is settled.get(name):
+                continue
             stored = step.visit(item)
             if stored is not item:
                 value[name] = stored

@@ -10,8 +10,6 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-import yaml
-
 
 class _Doubled(dict[str, Any]):
     """A JSON object with keys given twice."""
@@ -23,7 +21,7 @@ def find(text: bytes, *, as_yaml: bool = False) -> list[str]:
     """What strict decoding says of doubled keys, in the order of the text; a text that is broken has none."""
     try:
         return _in_json(text) if text.lstrip()[:1] in (b"{", b"[") and not as_yaml else _in_yaml(text)
-    except (ValueError, RecursionError, yaml.YAMLError):
+    except (ValueError, RecursionError):
         return []
 
 
@@ -56,12 +54,17 @@ def _paths(value: Any, at: str) -> Iterator[str]:
 
 
 def _in_yaml(text: bytes) -> list[str]:
-    root = yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    import yaml  # start-up does not wait for a YAML parser: kubectl sends JSON
+
+    try:
+        root = yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except yaml.YAMLError:
+        return []
     lines = [f'  line {line}: key "{key}" already set in map' for line, key in _doubled_nodes(root)]
     return ["\n".join(["yaml: unmarshal errors:", *lines])] if lines else []
 
 
-def _doubled_nodes(root: yaml.Node | None) -> Iterator[tuple[int, str]]:
+def _doubled_nodes(root: Any) -> Iterator[tuple[int, str]]:
     """(line, key) of each; an anchor's node is looked at once, however often it is used."""
     todo, seen = [root], set()
     while todo:
@@ -69,12 +72,12 @@ def _doubled_nodes(root: yaml.Node | None) -> Iterator[tuple[int, str]]:
         if node is None or id(node) in seen:
             continue
         seen.add(id(node))
-        if isinstance(node, yaml.SequenceNode):
+        if node.id == "sequence":
             todo += reversed(node.value)
-        elif isinstance(node, yaml.MappingNode):
+        elif node.id == "mapping":
             keys: set[str] = set()
             for key, _ in node.value:
-                if isinstance(key, yaml.ScalarNode):
+                if key.id == "scalar":
                     if key.value in keys and key.value != "<<":
                         yield key.start_mark.line + 1, key.value
                     keys.add(key.value)

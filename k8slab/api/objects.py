@@ -6,8 +6,8 @@ An object read from an informer or the store is shared: change a `copy` of it, n
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping
+from random import Random
 from typing import Any, NamedTuple, cast
 
 import msgspec
@@ -15,6 +15,8 @@ import msgspec
 Obj = dict[str, Any]
 
 SAFE = "bcdfghjklmnpqrstvwxz2456789"  # no vowels, no look-alikes: k8s.io/apimachinery/pkg/util/rand
+
+_random = Random()
 
 encode = msgspec.json.Encoder().encode
 decode = msgspec.json.Decoder().decode
@@ -43,7 +45,7 @@ def copy(obj: Obj) -> Obj:
 
 def random_suffix(length: int = 5) -> str:
     """The end of a generated name, in Kubernetes' own alphabet."""
-    return "".join(secrets.choice(SAFE) for _ in range(length))
+    return "".join(_random.choices(SAFE, k=length))
 
 
 def labels_of(obj: Obj) -> dict[str, str]:

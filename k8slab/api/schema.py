@@ -75,6 +75,7 @@ def fields(definition: str) -> Mapping[str, Field]:
     return _unpack(_packed()[definition])
 
 
+@functools.lru_cache(1024)
 def definition_of(api_version: str, kind: str) -> str:
     """The id of a kind's definition: (`apps/v1`, `Deployment`) -> `io.k8s.api.apps.v1.Deployment`; "" if unknown."""
     group, _, version = api_version.rpartition("/")

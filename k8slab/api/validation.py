@@ -7,6 +7,7 @@ in pods and in every template. Rules and sentences are Kubernetes' (pkg/apis/*/v
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any, NamedTuple
@@ -28,7 +29,7 @@ from k8slab.api.causes import IMMUTABLE, forbidden, invalid, required
 from k8slab.api.checks import Check, Closed, Creation, Required, Table, annotation_map, label_map, named, requirement
 from k8slab.api.errors import Cause
 from k8slab.api.kinds import Kind, kind_of
-from k8slab.api.objects import Obj
+from k8slab.api.objects import Obj, encode
 
 Update = Callable[[Obj, Obj], Iterable[Cause]]
 
@@ -124,9 +125,13 @@ def validate(obj: Obj, old: Obj | None = None, subresource: str = "") -> list[Ca
     found.extend(_identity(obj["metadata"], kind) if old is None else _identity_kept(obj["metadata"], old["metadata"]))
     plan = _plan(kind.definition)
     same = {name for name, value in obj.items() if old is not None and value == old.get(name)}
+    if old is None and _seen_good(kind.definition, obj.get("spec")):
+        same.add("spec")
     for name, step in [*plan.rows.items(), *plan.below.items()]:
         if name != "status" and name not in same:
             step.check(obj, "", found)
+            if old is None and name == "spec" and not found:
+                _remember_good(kind.definition, obj["spec"])
     short = _short(kind.definition)
     update = UPDATES.get(f"{short}/{subresource}") or UPDATES.get(short)
     if old is not None and update is not None:
@@ -134,6 +139,23 @@ def validate(obj: Obj, old: Obj | None = None, subresource: str = "") -> list[Ca
     elif old is None and short in CREATES:
         found.extend(CREATES[short](obj))
     return found
+
+
+# A controller's pods have one and the same spec, which need not be looked through a thousand times.
+_good: OrderedDict[tuple[str, bytes], None] = OrderedDict()
+GOOD, GOOD_SIZE = 256, 8192  # how many specs are remembered, and of what size in bytes at most
+
+
+def _seen_good(definition: str, spec: Any) -> bool:
+    return spec is not None and (definition, encode(spec)) in _good
+
+
+def _remember_good(definition: str, spec: Any) -> None:
+    raw = encode(spec)
+    if len(raw) <= GOOD_SIZE:
+        _good[definition, raw] = None
+        if len(_good) > GOOD:
+            _good.popitem(last=False)
 
 
 def _identity(meta: Obj, kind: Kind) -> Iterable[Cause]:

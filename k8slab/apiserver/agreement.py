@@ -82,7 +82,7 @@ def merged(kind: Kind, old: Obj, new: Obj, subresource: str) -> Obj:
     if subresource == "status":
         return {**old, "metadata": meta, "status": new.get("status") or {}}
     if subresource == "finalize":
-        return {**old, "spec": new.get("spec") or {}}
+        return {**old, "metadata": {**before}, "spec": new.get("spec") or {}}
     if subresource == "ephemeralcontainers":
         kept = {field: value for field, value in old["spec"].items() if field != "ephemeralContainers"}
         if there := (new.get("spec") or {}).get("ephemeralContainers"):

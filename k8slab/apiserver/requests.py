@@ -1,7 +1,7 @@
 """What a request asks for, read off its method, path, query and headers, before anything is done.
 
-`resources.py` turns the answer into a call of the verbs; `bodies.py` reads JSON and YAML. Kubernetes does this in
-endpoints/request/requestinfo.go.
+`resources.py` turns the answer into a call of the verbs; `bodies.py` reads JSON, `yaml_bodies.py` YAML. Kubernetes
+does this in endpoints/request/requestinfo.go.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from k8slab.api import protobuf, typed
 from k8slab.api.errors import BadRequest, NotFound, TooLarge, UnsupportedMediaType
 from k8slab.api.kinds import BY_PATH, Kind
 from k8slab.api.objects import Obj
-from k8slab.apiserver.bodies import read_json, read_yaml, shallow
+from k8slab.apiserver.bodies import read_json, shallow
 
 MAX_BODY = 3 * 1024 * 1024  # as a real API server: 3 MiB a request
 MAX_NUMBER = 2**63 - 1  # what fits into Kubernetes' numbers
@@ -104,6 +104,8 @@ def read_object(body: bytes, content_type: str) -> Any:
     if kind == "application/vnd.kubernetes.protobuf":
         return shallow(protobuf.decode(body))
     if kind in ("application/yaml", "application/apply-patch+yaml"):
+        from k8slab.apiserver.yaml_bodies import read_yaml  # start-up does not wait for a YAML parser
+
         return read_yaml(body)
     if kind.endswith("json"):
         return read_json(body)

@@ -177,7 +177,7 @@ class Verbs:
         expect_current(kind, old, obj["metadata"])
         sent = obj["metadata"].get("managedFields")
         obj = merged(kind, old, obj, subresource)
-        apply_defaults(obj, kind.definition)
+        apply_defaults(obj, kind.definition, settled=old)
         self._own(owners, old, obj, sent)
         causes = self._prepared(kind, obj, old, subresource)
         if kind.generation and subresource in ("", "ephemeralcontainers") and _wish(obj) != _wish(old):

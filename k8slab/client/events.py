@@ -59,11 +59,11 @@ class _Similar:
 
 @dataclass
 class _Written:
-    """An Event in the API that may be counted up."""
+    """An Event in the API that may be counted up; without a name it was kept quiet about so far."""
 
-    namespace: str
-    name: str
-    count: int
+    namespace: str = ""
+    name: str = ""
+    count: int = 0
 
 
 @dataclass
@@ -141,20 +141,19 @@ class Recorder:
     def _record(self, about: Obj, type_: str, reason: str, message: str) -> None:
         subject = tuple(about.get(name, "") for name in ("kind", "namespace", "name", "uid", "apiVersion"))
         message, key = self._fold((*subject, type_, reason), message, about.get("fieldPath", ""))
+        known = self._written.recall(key) or _Written()
+        known.count += 1
+        self._written.keep(key, known)
         if not self._may_speak(subject):
-            return
-        earlier = self._written.recall(key)
-        if earlier:
-            earlier.count += 1
-            patch = {"count": earlier.count, "lastTimestamp": self._clock.timestamp(), "message": message}
+            return  # the next one that is written counts it
+        if known.name:
+            patch = {"count": known.count, "lastTimestamp": self._clock.timestamp(), "message": message}
             try:
-                self._client.patch("Event", earlier.name, earlier.namespace, patch)
+                self._client.patch("Event", known.name, known.namespace, patch)
                 return
             except NotFound:
                 pass  # an hour has passed and it has expired: write it anew, with its count
-        count = earlier.count if earlier else 1
-        namespace, name = key_of(self._create(about, type_, reason, message, count))
-        self._written.keep(key, _Written(namespace, name, count))
+        known.namespace, known.name = key_of(self._create(about, type_, reason, message, known.count))
 
     def _fold(self, alike: tuple[str, ...], message: str, path: str) -> tuple[str, Hashable]:
         """The message to write, and what it has in common with those that count as its repetition."""

@@ -6,9 +6,9 @@ Works on any Kubernetes cluster. `kubeconfig.py` says where it is, `follow.py` w
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
@@ -19,6 +19,9 @@ from k8slab.client.follow import Follow, Snapshot
 from k8slab.client.resources import Resource, Resources
 from k8slab.client.threeway import applied, three_way_patch
 from k8slab.settings import LabError
+
+if TYPE_CHECKING:
+    from k8slab.client.execute import Exec
 
 PAGE = 500  # objects a list asks for at a time
 SECONDS, CONNECT_SECONDS = 30.0, 5.0  # to wait for an answer, and for a connection
@@ -138,9 +141,29 @@ class HttpClient:
         text: str = self.request("GET", path, params=params, text=True)
         return text
 
+    def execute(self, name: str, namespace: str, command: Sequence[str], container: str = "") -> Exec:
+        """Run a command in a pod's container, on a terminal. Raises LabError in the cluster's words."""
+        from k8slab.client.execute import Exec  # its WebSocket is needed by few, and takes a moment to import
+
+        return Exec(self.cluster, name, namespace, command, container)
+
     def post(self, path: str, body: Obj) -> Any:
         """Ask for something beside the objects, such as a lab's `/k8slab/crash`."""
         return self.request("POST", path, body=body)
+
+    def stream(self, path: str, body: Obj) -> Iterator[Any]:
+        """Ask for something that takes its time: the objects it answers, one a line, as they come."""
+        asked: dict[str, Any] = {"content": encode(body), "headers": {"Content-Type": "application/json"}}
+        patience = httpx.Timeout(None, connect=CONNECT_SECONDS)
+        try:
+            with self._http.stream("POST", path, timeout=patience, **asked) as answer:
+                if answer.is_error:
+                    answer.read()
+                    raise _error(answer)
+                for line in answer.iter_lines():
+                    yield decode(line.encode())
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
 
     def follow(self, kinds: Sequence[str], on_change: Callable[[Snapshot], None], namespace: str = "") -> Follow:
         """Call `on_change` with all objects of these kinds, now and after every change, on one thread, until closed.

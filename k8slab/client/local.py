@@ -50,9 +50,7 @@ class LocalClient:
 
     def update(self, obj: Obj, subresource: Literal["", "status", "finalize"] = "") -> Obj:
         namespace, name = key_of(obj)
-        return copy(
-            self._verbs.update(KINDS[obj["kind"]], name, namespace, lambda _: copy(obj), subresource=subresource)
-        )
+        return copy(self._verbs.update(KINDS[obj["kind"]], name, namespace, lambda _: obj, subresource=subresource))
 
     def patch(self, kind: str, name: str, namespace: str, patch: Any, subresource: Literal["", "status"] = "") -> Obj:
         def patched(current: Obj) -> Obj:

@@ -10,7 +10,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from k8slab.api.errors import AlreadyExists, ApiError
-from k8slab.api.objects import Key, Obj, annotations_of, condition, controller_of, copy, is_terminating, key_of
+from k8slab.api.objects import (
+    Key,
+    Obj,
+    annotations_of,
+    condition,
+    controller_of,
+    copy,
+    is_pod_active,
+    is_terminating,
+    key_of,
+)
 from k8slab.controllers import revisions, rolling, rollout_status
 from k8slab.controllers.base import Controller, Wakes, is_namespace_ending, itself, owners_of
 from k8slab.controllers.ownership import claim, of_owned
@@ -60,7 +70,7 @@ class DeploymentController(Controller[Key]):
         new = new or self._create(deployment, old)
         if new is None:
             return None
-        wanted = rolling.new_replicas(deployment, new, old)
+        wanted = rolling.new_replicas(deployment, new, old, self._leaving([new, *old]))
         steps = [(new, wanted)] if wanted != rolling.size(new) else rolling.shrink_old(deployment, new, old)
         for rs, replicas in steps:
             self._resize(deployment, rs, replicas)
@@ -83,6 +93,12 @@ class DeploymentController(Controller[Key]):
             self._clean_up(deployment, old)
         return self._report(deployment, new, old)
 
+    def _leaving(self, sets: list[Obj]) -> int:
+        """Pods beyond what their ReplicaSets ask for: these have been scaled down, and are about to delete them."""
+        pods = self.client.informer("Pod")
+        alive = ((rs, sum(map(is_pod_active, pods.by("owner", rs["metadata"]["uid"])))) for rs in sets)
+        return sum(max(0, count - rolling.size(rs)) for rs, count in alive)
+
     def _pods_run(self, sets: list[Obj]) -> bool:
         pods = (pod for rs in sets for pod in self.client.informer("Pod").by("owner", rs["metadata"]["uid"]))
         return any((pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed") for pod in pods)
@@ -104,7 +120,7 @@ class DeploymentController(Controller[Key]):
     def _create(self, deployment: Obj, old: list[Obj]) -> Obj | None:
         """A ReplicaSet for the current template; None if its name was taken: the next look tries another."""
         rs = revisions.replica_set(deployment, old)
-        rs["spec"]["replicas"] = rolling.new_replicas(deployment, rs, old)
+        rs["spec"]["replicas"] = rolling.new_replicas(deployment, rs, old, self._leaving(old))
         name = rolling.name(rs)
         try:
             rs = self.client.create(rs)

@@ -23,16 +23,16 @@ class ServiceController(Controller[Key]):
         return {"Service": itself, "Pod": self._of_pod}
 
     def _of_pod(self, before: Obj | None, after: Obj | None) -> Iterable[Key]:
-        if before and after and _shown(before) == _shown(after):
-            return
-        pod = after or before
-        if pod is None:
-            return
         sides = [labels_of(side) for side in (before, after) if side]
-        for service in self.client.informer("Service").list(pod["metadata"]["namespace"]):
-            selector = from_labels(service["spec"].get("selector"))
-            if any(map(selector.matches, sides)):
-                yield key_of(service)
+        namespace = (after or before or {})["metadata"]["namespace"]
+        behind = [
+            key_of(service)
+            for service in self.client.informer("Service").list(namespace)
+            if service["spec"].get("selector") and any(map(from_labels(service["spec"]["selector"]).matches, sides))
+        ]
+        if behind and before and after and _shown(before) == _shown(after):
+            return ()
+        return behind
 
     def rest(self, key: Key) -> float:
         service = self.service(key)

@@ -34,12 +34,15 @@ def _scaled(value: int | str, replicas: int) -> float:
     return value if isinstance(value, int) else int(value.removesuffix("%")) * replicas / 100
 
 
-def new_replicas(deployment: Obj, new: Obj, old: Iterable[Obj]) -> int:
-    """The size the new ReplicaSet may have now."""
+def new_replicas(deployment: Obj, new: Obj, old: Iterable[Obj], leaving: int = 0) -> int:
+    """The size the new ReplicaSet may have now. `leaving` pods are no longer asked for, and still there.
+
+    Kubernetes does not count those, and breaks its promise for the moment until they are deleted.
+    """
     wanted, current = deployment["spec"]["replicas"], new["spec"]["replicas"]
     if current >= wanted or deployment["spec"]["strategy"]["type"] == "Recreate":
         return int(wanted)
-    room = wanted + fence_posts(deployment)[0] - current - total(old)
+    room = wanted + fence_posts(deployment)[0] - current - total(old) - leaving
     return int(current + min(max(room, 0), wanted - current))
 
 

@@ -7,6 +7,7 @@ Go's net package. Timeouts are real seconds: work does not get faster with the l
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import ssl
 from typing import Any, NamedTuple
@@ -62,7 +63,8 @@ async def http_get(action: Obj, target: Target, timeout: float, agent: str) -> t
     request = "\r\n".join([f"GET {path} HTTP/1.1", *(f"{k}: {v}" for k, v in headers.items()), "", ""])
     try:
         async with asyncio.timeout(timeout):
-            return await _ask(host, port, _no_verification() if scheme == "https" else None, request)
+            there = await _there(host, port, target)
+            return await _ask(*there, _no_verification() if scheme == "https" else None, request)
     except TimeoutError:
         raise Failed(f'Get "{url}": {LATE}') from None
     except (OSError, ValueError) as error:
@@ -99,12 +101,17 @@ async def tcp_connect(action: Obj, target: Target, timeout: float) -> None:
     host, port = action.get("host") or target.address, port_number(action["port"], target.container)
     try:
         async with asyncio.timeout(timeout):
-            _, writer = await asyncio.open_connection(host, port)
+            _, writer = await asyncio.open_connection(*await _there(host, port, target))
             writer.close()
     except TimeoutError:
         raise Failed(f"dial tcp {host}:{port}: i/o timeout") from None
     except OSError as error:
         raise Failed(_dial(host, port, error)) from error
+
+
+async def _there(host: str, port: int, target: Target) -> tuple[str, int]:
+    """Where to connect to from here. Raises OSError."""
+    return await target.runtime.reach(host, port) if host == target.address else (host, port)
 
 
 def _dial(host: str, port: int, error: Exception) -> str:
@@ -120,6 +127,8 @@ async def grpc_health(action: Obj, target: Target, timeout: float) -> str:
     except ImportError:
         raise Impossible(NO_GRPC) from None
     address, service = f"{target.address}:{action['port']}", (action.get("service") or "").encode()
+    with contextlib.suppress(OSError):
+        address = ":".join(map(str, await _there(target.address, int(action["port"]), target)))
     # HealthCheckRequest is one string, field 1; HealthCheckResponse one enum, field 1: no generated code needed.
     request = b"\x0a" + bytes([len(service)]) + service if service else b""
     try:

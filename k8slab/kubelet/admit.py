@@ -15,7 +15,9 @@ from k8slab.api.selectors import from_node_expression
 from k8slab.kubelet.eviction import CRITICAL
 from k8slab.kubelet.notes import Refusal
 
+ANY = "0.0.0.0"  # a host port on every address of the node
 RESOURCES = ("cpu", "memory", "ephemeral-storage")
+PORTS = "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports"
 AFFINITY = "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"
 
 
@@ -30,6 +32,9 @@ def refusal(
     if not matches(pod["spec"], node):
         return _refused("NodeAffinity", AFFINITY)
     there = list(others)
+    taken = [port for other in there for port in _host_ports(other)]
+    if any(_clash(wanted, port) for wanted in _host_ports(pod) for port in taken):
+        return _refused("NodePorts", PORTS)
     if len(there) >= value(capacity["pods"]):
         return _short("pods", 1, len(there), value(capacity["pods"]))
     for resource in RESOURCES:
@@ -39,6 +44,16 @@ def refusal(
         if wanted and used + wanted > has:
             return _short(resource, wanted, used, has)
     return None
+
+
+def _host_ports(pod: Obj) -> list[tuple[str, str, int]]:
+    """Address, protocol and number of the node's ports that its containers ask for."""
+    ports = [port for container in pod["spec"]["containers"] for port in container.get("ports") or []]
+    return [(p.get("hostIP") or ANY, p.get("protocol", "TCP"), p["hostPort"]) for p in ports if p.get("hostPort")]
+
+
+def _clash(one: tuple[str, str, int], other: tuple[str, str, int]) -> bool:
+    return one[1:] == other[1:] and (one[0] == other[0] or ANY in (one[0], other[0]))
 
 
 def _is_kept_away(pod: Obj, pressed: Collection[str]) -> bool:

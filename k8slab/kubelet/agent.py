@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from k8slab.api.errors import AlreadyExists, ApiError, Conflict, NotFound
@@ -29,6 +29,7 @@ from k8slab.kubelet.node import (
     NodeConfig,
     new_lease,
     new_node,
+    node_images,
     node_status,
 )
 from k8slab.kubelet.notes import Refusal
@@ -39,7 +40,6 @@ from k8slab.runtime.base import Runtime
 log = logging.getLogger(__name__)
 
 SIGKILL = 9
-MOST_IMAGES = 50  # that a node lists (nodeStatusMaxImages)
 NODE_EVENTS = (
     ("NodeHasSufficientMemory", "Node {name} status is now: NodeHasSufficientMemory"),
     ("NodeHasNoDiskPressure", "Node {name} status is now: NodeHasNoDiskPressure"),
@@ -71,6 +71,7 @@ class Kubelet:
         launcher = Launcher(client, runtime, clock, recorder, place, images)
         self._pods = PodWorkers(client, runtime, clock, launcher, config.cidr, folder, Disks(disks, config.name))
         self._launcher = launcher
+        self._sizes: Mapping[str, int] = {}  # of images
         self._boot = str(uuid.uuid4())
         self._lease: Obj | None = None
         self._reported = 0.0
@@ -93,6 +94,11 @@ class Kubelet:
         self._beat = self._clock.call_later(RENEW * (1 - phase), self._heartbeat)
         for pod in self._client.informer("Pod").by("node", self.config.name):
             self._pods.pod_changed(None, pod)
+
+    def images_changed(self, sizes: Mapping[str, int]) -> None:
+        """These images there are on this machine now, of so many bytes: the next heartbeat says so."""
+        self._sizes = sizes
+        self._launcher.refresh(sizes)
 
     async def stop(self) -> None:
         """The server ends: let go of everything, touch no container."""
@@ -203,8 +209,7 @@ class Kubelet:
         self._tend(node, report=due or not condition_is(node, "Ready"))
 
     def _has_new_images(self, node: Obj) -> bool:
-        told = (node.get("status") or {}).get("images") or ()
-        return len(told) < min(len(self._launcher.images), MOST_IMAGES)
+        return ((node.get("status") or {}).get("images") or []) != node_images(self._launcher.images, self._sizes)
 
     def _tend(self, node: Obj, *, report: bool) -> None:
         try:
@@ -223,7 +228,7 @@ class Kubelet:
     def _report(self, node: Obj) -> None:
         runtime = f"{self._runtime.name}://{self._runtime.version}"
         now = self._clock.timestamp()
-        images = sorted(self._launcher.images)[:MOST_IMAGES]
+        images = node_images(self._launcher.images, self._sizes)
         status = node_status(self.config, node, runtime, self._boot, now, self._pressed, images)
         meta = {key: value for key, value in node["metadata"].items() if key != "resourceVersion"}
         self._client.update({**node, "metadata": meta, "status": status}, "status")

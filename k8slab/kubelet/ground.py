@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import zlib
+from typing import Any
 
 from k8slab.api.objects import Obj
 from k8slab.clock import Clock
@@ -90,7 +91,9 @@ class Ground:
         self._launcher.record.event(record.pod, "Warning", reason, message)
 
 
-def pod_config(pod: Obj, node: str, cidr: str, **files: str) -> PodConfig:
+def pod_config(pod: Obj, node: str, cidr: str, **files: Any) -> PodConfig:
     """What the runtime needs to know of a pod on this node, which has addresses of this range; `files` are Naming's."""
     meta = pod["metadata"]
-    return PodConfig(meta["uid"], meta["name"], meta.get("namespace", ""), node, cidr, hostname(pod), **files)
+    host = bool(pod["spec"].get("hostNetwork"))
+    name, namespace = meta["name"], meta.get("namespace", "")
+    return PodConfig(meta["uid"], name, namespace, node, cidr, hostname(pod), host_network=host, **files)

@@ -28,7 +28,7 @@ from k8slab.kubelet.restarts import runs_on
 from k8slab.kubelet.restoring import told
 from k8slab.kubelet.streams import Streams
 from k8slab.kubelet.view import all_containers
-from k8slab.runtime.base import Runtime
+from k8slab.runtime.base import Runtime, RuntimeFailure
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +57,7 @@ class Kubelets:
         self._pods: dict[str, str] = {}  # pod uid -> node, for what the runtime has to say
         self._images: list[str] = []
         self._looking: asyncio.Task[None] | None = None  # at memory and disk
+        self._weighing: asyncio.Task[None] | None = None  # the images
         self._writing: asyncio.Task[None] | None = None  # names into files
         self.faults = Faults(clock, self._nodes, self._lines, partial(client.informer("Pod").by, "node"))
         self.streams = Streams(client, runtime, clock, self._answers)
@@ -86,6 +87,7 @@ class Kubelets:
             self._client.informer(kind).subscribe(self._content_changed)
         pressure = Pressure(self._runtime, self._clock, partial(self._client.informer("Pod").by, "node"), self._folder)
         self.faults.measure = pressure.disk
+        self._weighing = asyncio.get_running_loop().create_task(self.images_changed())
         self._looking = asyncio.get_running_loop().create_task(pressure.run(self._nodes.values))
 
     def _restore(self, nodes: Mapping[str, NodeConfig], off: Collection[str]) -> None:
@@ -118,6 +120,17 @@ class Kubelets:
             kubelet.start(phase)
         return kubelet
 
+    async def images_changed(self) -> None:
+        """There are other images on this machine: every node says so."""
+        try:
+            sizes = {info.name: info.size for info in await self._runtime.image_list()}
+        except RuntimeFailure as failure:
+            log.warning("the images cannot be listed: %s", failure)
+            return
+        self._images = [*sizes]
+        for kubelet in self._nodes.values():
+            kubelet.images_changed(sizes)
+
     @property
     def off(self) -> list[str]:
         """The nodes without power."""
@@ -126,7 +139,7 @@ class Kubelets:
     async def stop(self) -> None:
         """The server ends; containers are the runtime's to keep or to end."""
         self.faults.close()
-        for task in (self._looking, self._writing):
+        for task in (self._looking, self._weighing, self._writing):
             if task:
                 task.cancel()
         await asyncio.gather(*(kubelet.stop() for kubelet in self._nodes.values()))

@@ -24,9 +24,10 @@ from k8slab.kubelet.record import Record
 from k8slab.kubelet.resolver import NO_NAMES, Naming
 from k8slab.kubelet.restarts import runs_on
 from k8slab.kubelet.security import wish
-from k8slab.kubelet.status import UNSTARTED
+from k8slab.kubelet.status import UNSTARTED, precise_duration
 from k8slab.kubelet.volumes import mounts
 from k8slab.runtime.base import ContainerSpec, ContainerState, Runtime, RuntimeFailure
+from k8slab.runtime.images import reference
 
 
 class Recorder(Protocol):
@@ -67,6 +68,10 @@ class Launcher:
     def images(self) -> frozenset[str]:
         """The images this node has had."""
         return frozenset(self._images)
+
+    def refresh(self, images: Iterable[str]) -> None:
+        """These the node has now, and no others."""
+        self._images = set(images)
 
     def facts(self, record: Record) -> Facts:
         """What the pod may be told of itself and of its namespace."""
@@ -132,28 +137,29 @@ class Launcher:
 
     async def _pull(self, pod: Obj, container: Obj, note: Note) -> bool:
         image, policy = container["image"], container.get("imagePullPolicy", "IfNotPresent")
-        if policy == "Never" and image not in self._images and image not in await self._runtime.images():
+        known = tagged(image)
+        if policy == "Never" and known not in self._images and known not in await self._runtime.images():
             message = f'Container image "{image}" is not present with pull policy of Never'
             self.tell(pod, container, "Warning", "ErrImageNeverPull", message)
             self.tell(pod, container, "Warning", "Failed", "Error: ErrImageNeverPull")
             note.failed("ErrImageNeverPull", message, self._clock.time())
             return False
-        present = image in self._images and policy != "Always"
+        present = known in self._images and policy != "Always"
         if not present and policy != "Never":
             self.tell(pod, container, "Normal", "Pulling", f'Pulling image "{image}"')
         begun = self._clock.monotonic()
         try:
             await self._runtime.pull(image)
         except RuntimeFailure as error:
-            self._images.discard(image)
+            self._images.discard(known)
             self._pull_failed(pod, container, note, error)
             return False
-        took = f"{(self._clock.monotonic() - begun) * 1000:.0f}ms"
+        took = precise_duration(self._clock.monotonic() - begun)
         if present or policy == "Never":
             said = f'Container image "{image}" already present on machine and can be accessed by the pod'
         else:
             said = f'Successfully pulled image "{image}" in {took} ({took} including waiting).'
-        self._images.add(image)
+        self._images.add(known)
         self.tell(pod, container, "Normal", "Pulled", said)
         return True
 
@@ -165,8 +171,10 @@ class Launcher:
     def back_off_pulling(self, pod: Obj, container: Obj, note: Note) -> None:
         """The failed pull has been on show long enough: it is not tried all the time, and the status says so."""
         said = f'Back-off pulling image "{container["image"]}"'
-        note.message = f"{said}: {note.reason}: {note.message}"
-        note.reason = "ImagePullBackOff"
+        if note.reason != "ImagePullBackOff":
+            note.message = f"{said}: {note.reason}: {note.message}"
+            note.reason = "ImagePullBackOff"
+        note.told = self._clock.time()
         self.tell(pod, container, "Normal", "BackOff", said)
         self.tell(pod, container, "Warning", "Failed", "Error: ImagePullBackOff")
 
@@ -194,6 +202,7 @@ class Launcher:
             memory=int(parse(limits["memory"])) if "memory" in limits else None,
             tty=bool(container.get("tty")),
             stdin=bool(container.get("stdin")),
+            stdin_once=bool(container.get("stdinOnce")) and not container.get("tty"),
             stop_signal=(container.get("lifecycle") or {}).get("stopSignal", ""),
             user=wish(pod, container, "runAsUser"),
             non_root=bool(wish(pod, container, "runAsNonRoot")),
@@ -210,3 +219,11 @@ class Launcher:
     def _fail(self, pod: Obj, container: Obj, note: Note, reason: str, message: str) -> None:
         self.tell(pod, container, "Warning", "Failed", f"Error: {message}")
         note.failed(reason, message, self._clock.time())
+
+
+def tagged(image: str) -> str:
+    """The name an image is listed by: `shop` is `shop:latest`. What is no name stays as it is: the pull says so."""
+    try:
+        return reference(image)
+    except RuntimeFailure:
+        return image

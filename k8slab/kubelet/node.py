@@ -29,6 +29,7 @@ PRESSED = {  # the same when it is short of something
     "MemoryPressure": ("True", "KubeletHasInsufficientMemory", "kubelet has insufficient memory available"),
     "DiskPressure": ("True", "KubeletHasDiskPressure", "kubelet has disk pressure"),
 }
+MOST_IMAGES = 50  # that a node tells of (nodeStatusMaxImages)
 PRESSURE_OF = {"memory": "MemoryPressure", "ephemeral-storage": "DiskPressure"}
 SHORT_EVENTS = {"MemoryPressure": "NodeHasInsufficientMemory", "DiskPressure": "NodeHasDiskPressure"}
 ENOUGH_EVENTS = {"MemoryPressure": "NodeHasSufficientMemory", "DiskPressure": "NodeHasNoDiskPressure"}
@@ -92,7 +93,7 @@ def node_status(
     boot: str,
     now: str,
     pressed: Collection[str] = (),
-    images: Sequence[str] = (),
+    images: Sequence[Obj] = (),
 ) -> Obj:
     """The status of a node. `runtime` is `<name>://<version>`, `boot` this boot's id, `pressed` has condition types."""
     old = node.get("status") or {}
@@ -107,7 +108,7 @@ def node_status(
         "capacity": config.capacity,
         "conditions": [_condition(node, *_said(healthy, pressed), now) for healthy in HEALTHY]
         + [other for other in old.get("conditions") or [] if other["type"] not in types],
-        "images": [{"names": [image]} for image in images],
+        "images": [*images],
         "nodeInfo": node_info(config, runtime, boot),
     }
 
@@ -121,6 +122,12 @@ def _condition(node: Obj, type_: str, status: str, reason: str, message: str, no
     since = (old.get("lastTransitionTime") if old and old.get("status") == status else None) or now
     times = {"lastHeartbeatTime": now, "lastTransitionTime": since}
     return {"type": type_, "status": status, "reason": reason, "message": message, **times}
+
+
+def node_images(names: Collection[str], sizes: Mapping[str, int]) -> list[Obj]:
+    """`status.images`: the largest first, and no more than a kubelet tells (nodeStatusMaxImages)."""
+    ordered = sorted(names, key=lambda name: (-sizes.get(name, 0), name))[:MOST_IMAGES]
+    return [{"names": [name]} | ({"sizeBytes": sizes[name]} if sizes.get(name) else {}) for name in ordered]
 
 
 def node_info(config: NodeConfig, runtime: str, boot: str) -> Obj:

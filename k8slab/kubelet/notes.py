@@ -11,12 +11,13 @@ from dataclasses import dataclass
 
 from k8slab.runtime.base import ContainerState
 
-Since = Callable[[float], float]  # Kubernetes seconds since a moment (`Clock.since`)
+Since = Callable[[float | str], float]  # Kubernetes seconds since a moment or a timestamp (`Clock.since`)
 
 CRASH_FIRST, CRASH_MOST = 10.0, 300.0  # pkg/kubelet: MaxContainerBackOff, backOffPeriod
 PULL_FIRST, PULL_MOST = 10.0, 300.0
 MOUNT_FIRST, MOUNT_MOST = 0.5, 122.0  # pkg/volume/util/nestedpendingoperations: exponentialbackoff
 RETRY = 10.0  # what could not be configured or created is tried again after this long
+TELL_AGAIN = 10.0  # who waits is looked at so often, and says each time that it does (pkg/kubelet: backOffPeriod)
 ERROR_SHOWN = 5.0  # ErrImagePull stays this long in the status before it reads ImagePullBackOff
 DEADLINE = "Pod was active on the node longer than the specified deadline"
 POD = ""  # the note about the pod itself (its volumes, its sandbox) has no container's name
@@ -83,6 +84,7 @@ class Note:
     retry: Backoff | None = None  # when the next try is due
     crash: Backoff | None = None
     announced: str = ""  # the exited container whose BackOff event was sent
+    told: float = 0.0  # when a BackOff event was sent last (seconds since 1970)
     unstarted: ContainerState | None = None  # the last one that was made, and whose command could not be run
     probed: str = ""  # the container the two answers below are about
     ready: bool = False
@@ -96,6 +98,11 @@ class Note:
             self.retry if self.retry and (self.retry.first, self.retry.most) == (first, most) else Backoff(first, most)
         )
         self.retry.again(now)
+
+    def to_tell(self, since: Since) -> float:
+        """Seconds until it is time for another BackOff event."""
+        left = TELL_AGAIN - since(self.told)
+        return left if left > 0.01 else 0.0
 
     def succeeded(self) -> None:
         """It was started: what went wrong before is forgotten."""

@@ -25,6 +25,7 @@ from k8slab.kubelet.view import (
 )
 from k8slab.runtime.base import ContainerState
 
+PULL_FAILED = ("ErrImagePull", "ImagePullBackOff")
 KEPT = 2  # attempts of a container that are kept: the newest, and one before for `logs --previous` and `lastState`
 FINISHED = ("Succeeded", "Failed")
 LEAST_GRACE = 2.0  # seconds every container has between its stop signal and SIGKILL (kuberuntime: minimumGracePeriod)
@@ -58,7 +59,7 @@ class Signal(NamedTuple):
 
 
 class Wait(NamedTuple):
-    """This container has crashed and waits for its restart."""
+    """This container has crashed and waits for its restart: it is time to say so."""
 
     container: Obj
     after: ContainerState
@@ -72,7 +73,7 @@ class Plan:
     stop: list[Stop] = field(default_factory=list)
     signal: list[Signal] = field(default_factory=list)
     wait: list[Wait] = field(default_factory=list)
-    back_off: list[Obj] = field(default_factory=list)  # containers whose failed pull now reads ImagePullBackOff
+    back_off: list[Obj] = field(default_factory=list)  # whose failed pull reads ImagePullBackOff: it is time to say so
     remove: list[str] = field(default_factory=list)
     over: bool = False
     look: float | None = None  # Kubernetes seconds until something is due by itself
@@ -80,7 +81,8 @@ class Plan:
     @property
     def idle(self) -> bool:
         """Whether there is nothing to do but wait."""
-        return not (self.start or self.stop or self.signal or self.remove or self.over or self.back_off)
+        acts = self.start or self.stop or self.signal or self.remove or self.back_off or self.wait
+        return not (acts or self.over)
 
     def look_in(self, seconds: float) -> None:
         """Look again in so many seconds, if not sooner."""
@@ -198,11 +200,22 @@ def _keep_one(view: View, plan: Plan, container: Obj) -> None:
         plan.start.append(Start(container, view.attempts(name), state))
         return
     plan.look_in(max(held, crashed))
-    if note is not None and note.reason == "ErrImagePull" and note.retry is not None:
+    if note is not None and note.reason in PULL_FAILED and note.retry is not None:
         shown = view.since(note.retry.since)
-        if shown >= ERROR_SHOWN:
+        due = ERROR_SHOWN - shown if note.reason == "ErrImagePull" else note.to_tell(view.since)
+        if due <= 0:
             plan.back_off.append(container)
         else:
-            plan.look_in(ERROR_SHOWN - shown)
+            plan.look_in(due)
     if state is not None and crashed > 0:
-        plan.wait.append(Wait(container, state))
+        _wait(view, plan, Wait(container, state))
+
+
+def _wait(view: View, plan: Plan, wait: Wait) -> None:
+    """A crash is told at once, and told again while it has to wait."""
+    note = view.notes[wait.container["name"]]
+    due = 0.0 if note.announced != wait.after.id else note.to_tell(view.since)
+    if due <= 0:
+        plan.wait.append(wait)
+    else:
+        plan.look_in(due)

@@ -35,6 +35,7 @@ from k8slab.runtime.disk import size_of
 log = logging.getLogger(__name__)
 
 PERIOD = 10.0  # Kubernetes seconds between two looks (housekeeping); at least 1 and at most 10 real ones
+WATCH = 1.0  # real seconds between two looks at the machine alone, which a container may fill in a few
 
 
 class Node(Protocol):
@@ -55,13 +56,20 @@ class Pressure:
 
     async def run(self, nodes: Callable[[], Iterable[Node]]) -> None:
         """Look until cancelled."""
-        period = min(max(PERIOD, self._clock.speed), 10 * self._clock.speed)
+        left = period = min(max(PERIOD / self._clock.speed, WATCH), 10.0)
         while True:
-            await self._clock.sleep(period)
+            await self._clock.sleep(WATCH * self._clock.speed)
+            left -= WATCH
             try:
-                await self.look([node for node in nodes() if node.on])
+                if left <= 0 or self._machine_is_short():
+                    left = period
+                    await self.look([node for node in nodes() if node.on])
             except Exception:
                 log.exception("memory and disk could not be looked at")
+
+    def _machine_is_short(self) -> bool:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        return machine.memory_available() < MEMORY_LEAST or machine.disk_available(self._folder) < DISK_LEAST
 
     async def look(self, nodes: list[Node]) -> None:
         """Measure once, and act: one pod of a node goes at a time, for one less may be enough."""

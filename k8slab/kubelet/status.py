@@ -152,6 +152,15 @@ def duration(seconds: float) -> str:
     return f"{minutes}m{rest}s" if minutes else f"{rest}s"
 
 
+def precise_duration(seconds: float) -> str:
+    """The same to the millisecond: `0s`, `512ms`, `1.5s`, `1m20.25s`."""
+    milliseconds = int(seconds * 1000)
+    if 0 < milliseconds < 1000:
+        return f"{milliseconds}ms"
+    minutes, rest = divmod(milliseconds, 60_000)
+    return (f"{minutes}m" if minutes else "") + f"{rest / 1000:g}s"
+
+
 def _state(view: View, state: ContainerState | None) -> Obj:
     assert state is not None, "without a state it would be waiting"
     if state.phase == "exited":

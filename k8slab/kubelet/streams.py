@@ -67,13 +67,16 @@ class Streams:
         if not self._runtime.abilities.networked:
             raise ApiError(f"{about}: {self._no_network()}")
         try:
-            return await asyncio.wait_for(asyncio.open_connection(address, port), SECONDS)
+            return await asyncio.wait_for(self._open(address, port), SECONDS)
         except TimeoutError:
             raise ApiError(f"{about}: dial tcp {address}:{port}: i/o timeout") from None
         except OSError as error:
             refused = isinstance(error, ConnectionRefusedError)
             why = "connection refused" if refused else (error.strerror or str(error)).lower()
             raise ApiError(f"{about}: dial tcp {address}:{port}: connect: {why}") from None
+
+    async def _open(self, address: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection(*await self._runtime.reach(address, port))
 
     def need_network(self) -> None:
         """Raises ServiceUnavailable where pods are records: their addresses lead nowhere, or to somebody else."""

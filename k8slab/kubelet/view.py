@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from k8slab.api.objects import Obj
-from k8slab.clock import from_timestamp
 from k8slab.kubelet.notes import Ending, Note, Refusal, Since
 from k8slab.kubelet.restarts import is_sidecar, restarts
 from k8slab.runtime.base import ContainerState
@@ -126,11 +125,11 @@ def is_done(view: View) -> bool:
 
 
 def deadline_left(view: View) -> float | None:
-    """Seconds until `spec.activeDeadlineSeconds` is over; None when the pod has none or has not begun."""
+    """Seconds until `spec.activeDeadlineSeconds` is over; None if it has none. They begin with its first status."""
     limit, begun = view.pod["spec"].get("activeDeadlineSeconds"), (view.pod.get("status") or {}).get("startTime")
-    if limit is None or begun is None:
+    if limit is None:
         return None
-    return float(limit) - view.since(from_timestamp(begun))
+    return float(limit) - (view.since(begun) if begun else 0.0)
 
 
 def is_overdue(view: View) -> bool:

@@ -21,7 +21,7 @@ from k8slab.kubelet.ground import Ground
 from k8slab.kubelet.hooks import Hooks
 from k8slab.kubelet.launch import Launcher
 from k8slab.kubelet.notes import DEADLINE, RETRY, Note, Refusal
-from k8slab.kubelet.plan import Plan, decide
+from k8slab.kubelet.plan import Plan, Wait, decide
 from k8slab.kubelet.probing import Probing
 from k8slab.kubelet.record import Record
 from k8slab.kubelet.status import pod_status
@@ -181,7 +181,6 @@ class PodWorkers:
             if plan.over:
                 await self._finish(record, view)
                 return
-            self._announce(record, plan)
             if plan.idle:
                 self._tell(record, view)
                 self._look_in(record, plan.look)
@@ -235,6 +234,8 @@ class PodWorkers:
     async def _act(self, record: Record, plan: Plan) -> None:
         for container in plan.back_off:
             self._launcher.back_off_pulling(record.pod, container, record.note(container["name"]))
+        for wait in plan.wait:
+            self._announce(record, wait)
         for stop in plan.stop:
             self._endings.begin(record, stop)
         for signal in plan.signal:
@@ -252,14 +253,12 @@ class PodWorkers:
             if record.gone or is_terminating(record.pod):
                 return
 
-    def _announce(self, record: Record, plan: Plan) -> None:
-        """The BackOff event, once for every crash that has to wait."""
-        for container, state in plan.wait:
-            note = record.note(container["name"])
-            if note.announced != state.id:
-                note.announced = state.id
-                said = f"Back-off restarting failed container {container['name']} in pod {full_name(record.pod)}"
-                self._launcher.tell(record.pod, container, "Warning", "BackOff", said)
+    def _announce(self, record: Record, wait: Wait) -> None:
+        """The BackOff event of a crash."""
+        note = record.note(wait.container["name"])
+        note.announced, note.told = wait.after.id, self._clock.time()
+        said = f"Back-off restarting failed container {wait.container['name']} in pod {full_name(record.pod)}"
+        self._launcher.tell(record.pod, wait.container, "Warning", "BackOff", said)
 
     # ----------------------------------------------------------------------------------------- ending
 

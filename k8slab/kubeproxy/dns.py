@@ -47,7 +47,7 @@ class DnsServer:
     async def start(self) -> None:
         """Listen. Raises OSError: PermissionError where only root may."""
         loop = asyncio.get_running_loop()
-        self._tcp = await asyncio.start_server(self._conversation, self.address, self.port)
+        self._tcp = await asyncio.start_server(self.converse, self.address, self.port)
         try:
             self.port = self._tcp.sockets[0].getsockname()[1]
             self._udp, _ = await loop.create_datagram_endpoint(lambda: _Udp(self), (self.address, self.port))
@@ -76,7 +76,8 @@ class DnsServer:
         if self._udp and not self._udp.is_closing():
             self._udp.sendto(answer, client)
 
-    async def _conversation(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer what comes by TCP, until the client is done."""
         with contextlib.suppress(asyncio.IncompleteReadError, TimeoutError, ConnectionError):
             while True:
                 async with asyncio.timeout(IDLE):

@@ -29,6 +29,7 @@ PENDING = (errno.EINPROGRESS, errno.EALREADY)
 
 Address = tuple[str, int]
 Identify = Callable[[Address, Address], Awaitable[Caller | None]]  # of a client's socket: its own address, its peer's
+Reach = Callable[[Address], Address]  # of a pod's port: where it is connected to from here
 
 
 async def nobody(client: Address, peer: Address) -> Caller | None:
@@ -168,7 +169,9 @@ class Door:
         clock: Clock,
         members: set[Connection],
         identify: Identify = nobody,
+        reach: Reach | None = None,
     ) -> None:
+        self._reach = reach
         self._sock, self._balancer, self._clock, self._members = sock, balancer, clock, members
         self._identify = identify
         self._asking: set[asyncio.Task[None]] = set()
@@ -230,15 +233,16 @@ class Door:
     def _connect(self, client: socket.socket, caller: Caller, candidates: Iterator[Backend]) -> None:
         """Join the client with the first that answers; nothing of what it says has been read by then."""
         for backend in candidates:
+            there = self._reach(backend) if self._reach else backend
             try:
                 pod = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
             except OSError:
                 break
             pod.setblocking(False)
             pod.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            result = pod.connect_ex(backend)
+            result = pod.connect_ex(there)
             if result in PENDING:
-                result = pod.connect_ex(backend)  # within one machine the answer is there already
+                result = pod.connect_ex(there)  # within one machine the answer is there already
             if result in (0, errno.EISCONN):
                 self._join(client, caller, pod, backend)
                 return

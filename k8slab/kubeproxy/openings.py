@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable
 
 from k8slab.clock import Clock
 from k8slab.kubeproxy.balance import Balancer
-from k8slab.kubeproxy.forward import Connection, Door, Identify
+from k8slab.kubeproxy.forward import Connection, Door, Identify, Reach
 from k8slab.kubeproxy.rules import Route, Target
 
 Bind = Callable[[str, int], socket.socket]
@@ -37,8 +37,17 @@ def bind(address: str, port: int) -> socket.socket:
 class Opening:
     """The port that is really open is `port`: another than the route's where the kernel keeps that one for root."""
 
-    def __init__(self, route: Route, bind: Bind, clock: Clock, members: set[Connection], identify: Identify) -> None:
+    def __init__(
+        self,
+        route: Route,
+        bind: Bind,
+        clock: Clock,
+        members: set[Connection],
+        identify: Identify,
+        reach: Reach | None = None,
+    ) -> None:
         self.route, self.port = route, 0
+        self._reach = reach
         self._bind, self._clock, self._members, self._identify = bind, clock, members, identify
         self._balancer = Balancer()
         self._held: socket.socket | None = None
@@ -61,7 +70,7 @@ class Opening:
             held = self._held or self._bind(self.route.address, self.port)
             self._held = None
             try:
-                self._door = Door(held, self._balancer, self._clock, self._members, self._identify)
+                self._door = Door(held, self._balancer, self._clock, self._members, self._identify, self._reach)
             except BaseException:
                 held.close()
                 raise

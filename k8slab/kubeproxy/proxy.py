@@ -17,7 +17,7 @@ from k8slab.api.objects import Key, Obj, key_of
 from k8slab.client.base import Client
 from k8slab.client.events import Recorder
 from k8slab.clock import Clock
-from k8slab.kubeproxy.forward import Connection, Identify, nobody
+from k8slab.kubeproxy.forward import Connection, Identify, Reach, nobody
 from k8slab.kubeproxy.openings import Bind, Opening, bind
 from k8slab.kubeproxy.real_ports import REAL_PORTS, real_ports
 from k8slab.kubeproxy.rules import Route, Target, cluster_ip, other_ports, service_of, tcp_ports, wanted
@@ -34,7 +34,8 @@ def on_this_machine(address: str) -> bool:
 
 
 class Proxy:
-    """The kube-proxy of all nodes in one. `opens` says which addresses it may listen on, `identify` who calls."""
+    """The kube-proxy of all nodes in one. `opens` says which addresses it may listen on, `identify` who calls,
+    `reach` where a pod is connected to, if that is not its own address."""
 
     def __init__(
         self,
@@ -45,7 +46,9 @@ class Proxy:
         opens: Callable[[str], bool] = on_this_machine,
         bind: Bind = bind,
         identify: Identify = nobody,
+        reach: Reach | None = None,
     ) -> None:
+        self._reach = reach
         self._identify = identify
         self._client, self._clock, self._recorder, self._opens, self._bind = client, clock, recorder, opens, bind
         self._services = client.informer("Service")
@@ -167,7 +170,7 @@ class Proxy:
 
     def _serve(self, route: Route, target: Target, openings: dict[Route, Opening], service: Obj) -> None:
         if route not in openings:
-            opening = Opening(route, self._bind, self._clock, self.connections, self._identify)
+            opening = Opening(route, self._bind, self._clock, self.connections, self._identify, self._reach)
             own = {port["port"] for port in tcp_ports(service)}
             opening.open(real_ports(service).get(str(route.port), 0), own)
             openings[route] = opening

@@ -43,6 +43,15 @@ class Kubectl:
         """Whether there is one."""
         return tools.path_of("kubectl") is not None
 
+    def for_shell(self) -> dict[str, str]:
+        """The environment in which a shell's `kubectl` means this cluster. (bash takes functions from there.)"""
+        found = dict(self._environment)
+        if self._flags:
+            found["BASH_FUNC_kubectl%%"] = f'() {{ command kubectl {shlex.join(self._flags)} "$@"; }}'
+        if path := tools.path_of("kubectl"):
+            found["PATH"] = os.pathsep.join((str(Path(path).parent), os.environ.get("PATH", os.defpath)))
+        return found
+
     def run(self, command: str | Sequence[str], text: str | None = None) -> Text:
         """Run a command ("get pods") with `text` as its standard input; what it printed. Raises Refused, LabError."""
         said: list[str] = []

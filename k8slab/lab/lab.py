@@ -7,6 +7,7 @@ starts the server; the widgets and checks are handed a Lab.
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -18,7 +19,9 @@ from k8slab.api.errors import ApiError, NotFound
 from k8slab.api.objects import Obj
 from k8slab.api.selectors import format_selector
 from k8slab.client.http import HttpClient
+from k8slab.client.images import Image, Images
 from k8slab.lab import diagram, magics, manifests, services, waiting
+from k8slab.lab.browser import Browser
 from k8slab.lab.faults import Faults
 from k8slab.lab.kubectl import Kubectl, Text
 from k8slab.lab.shows import Shows
@@ -75,6 +78,10 @@ class Lab(Faults, Shows):
         """The same, line by line as they come; an interrupt ends it."""
         self._kubectl.stream(command, show)
 
+    def shell_environment(self) -> dict[str, str]:
+        """What a shell needs so that `kubectl` in it speaks to this cluster."""
+        return self._kubectl.for_shell()
+
     def apply(self, manifest: str | Path | Mapping[str, Any], *, options: str = "") -> Text:
         """Apply YAML, a file of it, or an object, with kubectl where there is one; what kubectl says."""
         text = manifests.text_of(manifest)
@@ -95,9 +102,42 @@ class Lab(Faults, Shows):
         """HTTP GET through a Service: `http://web`, `http://web.default:80/path`. Each call is a new connection."""
         if self.context is None and not self.abilities.get("networked", True):
             raise LabError("Containers of the simulated runtime are records: nothing listens at their addresses.")
-        direct = self.context is None
+        direct = self.context is None and bool(self.abilities.get("direct", True))
         asked = {"headers": dict(headers)} if headers else {}
         return services.fetch(self.api, url, self.namespace, direct=direct, timeout=timeout, **asked)
+
+    def build(self, name: str, folder: str | Path = ".", **arguments: str) -> Image:
+        """Build an image from the Dockerfile in a folder; then a manifest may say `image: shop:v1`, in all your labs.
+
+        `arguments` are for the Dockerfile's ARGs. Progress is printed. Raises LabError with the line that failed.
+        """
+        images = self.images
+        for line in images.build(name, folder, arguments):
+            print(line, flush=True)
+        if (found := images.find(name)) is None:
+            raise LabError(f"{name} was built, and has been removed meanwhile.")
+        return found
+
+    @property
+    def images(self) -> Images:
+        """The images of this lab: `lab.images.list()`, `save`, `load`, `remove`."""
+        if self.context is not None:
+            raise LabError(
+                "Only a lab builds and keeps images. A cluster pulls them from a registry: push yours there."
+            )
+        return Images(self.api)
+
+    def dial(self, address: str) -> socket.socket:
+        """A TCP connection through a Service: `dial("chat:2323")`. Raises LabError when nobody answers."""
+        if self.context is not None:
+            raise LabError(
+                f"Only in a lab is a Service's address reached from here: `kubectl port-forward svc/{address}`."
+            )
+        return services.dial(self.api, address, self.namespace)
+
+    def browser(self, url: str, name: str = "you") -> Browser:
+        """A browser with a cookie jar of its own, at a URL of the cluster: `get("/")`, `post("/cart", item="tea")`."""
+        return Browser(self.api, url, self.namespace, name=name, direct=self.context is None)
 
     # ---- looking at it --------------------------------------------------------------------------------------------
 

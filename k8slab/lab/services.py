@@ -6,6 +6,7 @@ Names and ports are looked up in the API at each call, as kubeproxy and the clus
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from k8slab.api.objects import Obj, annotations_of
 from k8slab.client.http import HttpClient
 from k8slab.settings import LabError
 
+DIAL_SECONDS = 30.0  # for the connection to come about, and then for each answer over it
 FREE = 1024  # below, ports may be kept for root
 REAL_PORTS = "k8slab.io/real-ports"  # on a Service whose low ports are served on others: {"80": 38211}
 
@@ -73,6 +75,18 @@ def fetch(client: HttpClient, url: str, namespace: str, *, direct: bool, timeout
         why = "no answer in time" if isinstance(error, httpx.TimeoutException) else str(error) or type(error).__name__
         hint = "Is a pod behind it ready? `kubectl get endpoints` shows."
         raise LabError(f"{url} does not answer: {why}. {hint}") from None
+
+
+def dial(client: HttpClient, address: str, namespace: str) -> socket.socket:
+    """A TCP connection to what `name:port` means in the cluster. Raises LabError when nobody answers."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise LabError(f"{address!r} is no address: write a Service's name and port, such as chat:2323.")
+    place = locate(client, host, int(port), namespace)
+    try:
+        return socket.create_connection((place.host, place.port), DIAL_SECONDS)
+    except OSError as error:
+        raise LabError(f"{address} does not answer: {error.strerror or error}. Is a pod behind it ready?") from None
 
 
 def find(client: HttpClient, url: str, namespace: str) -> Place:

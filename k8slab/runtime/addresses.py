@@ -24,6 +24,10 @@ class Addresses:
         """Its address, if it has one."""
         return self._address.get(owner)
 
+    def owner(self, address: str) -> str | None:
+        """Whose it is, if anybody's."""
+        return self._owner.get(address)
+
     def all(self) -> dict[str, str]:
         """Owner -> address."""
         return dict(self._address)

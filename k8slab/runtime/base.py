@@ -8,9 +8,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, Protocol
 
 FENCES = ("user", "pid", "mount", "uts", "ipc", "net", "cgroup")  # the namespaces a container may have of its own
+GUARDS = (
+    "files",
+    "calls",
+    "privileges",
+)  # what else holds it: no sight of the user's files, fewer system calls, no root
 
 
 @dataclass(frozen=True)
@@ -21,7 +27,9 @@ class Abilities:
     fences: frozenset[str] = frozenset()  # out of FENCES
     limits: frozenset[str] = frozenset()  # "cpu", "memory", "pids": really enforced
     networked: bool = True  # a pod's address can be connected to from this machine
-    missing: Mapping[str, str] = field(default_factory=dict)  # fence or limit -> why not, and what would add it
+    missing: Mapping[str, str] = field(default_factory=dict)  # fence, guard or limit -> why not, and what would add it
+    guards: frozenset[str] = frozenset()  # out of GUARDS
+    direct: bool = True  # a pod's address, by any program of this machine; else by the lab alone, and through its API
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +45,7 @@ class PodConfig:
     domain: str = ""  # what its full name ends in: `db.default.svc.cluster.local`
     hosts: str = ""  # further lines of its /etc/hosts
     resolver: str | None = None  # its /etc/resolv.conf; None: the machine's
+    host_network: bool = False  # the machine's network, where pods have networks of their own
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +75,7 @@ class ContainerSpec:
     memory: int | None = None  # limit, in bytes
     tty: bool = False
     stdin: bool = False
+    stdin_once: bool = False  # its stdin ends with the first who attached to it
     stop_signal: str = ""  # SIGTERM and its like; empty: what the image says
     user: int | None = None  # None: what the image says
     non_root: bool = False  # refuse to start it as user 0
@@ -106,6 +116,16 @@ class Usage:
 
     cpu_seconds: float
     memory: int
+
+
+@dataclass(frozen=True, slots=True)
+class ImageInfo:
+    """An image there is: what it is called, and its content's identity. `created` is in seconds since 1970."""
+
+    name: str  # with its tag
+    id: str
+    size: int  # bytes
+    created: float
 
 
 class Exec(Protocol):
@@ -156,6 +176,30 @@ class Runtime(Protocol):
 
     async def images(self) -> list[str]:
         """The images a container can be started from now, as `name:tag`."""
+        ...
+
+    def build(self, name: str, folder: Path, arguments: Mapping[str, str]) -> AsyncIterator[str]:
+        """Build `name` from the Dockerfile in `folder`; `arguments` are its ARGs. Gives lines of progress.
+
+        When the last one has come, the image is there, for every lab of this user. Raises RuntimeFailure:
+        InvalidImageName, or BuildFailed with the line of the Dockerfile and what to do about it.
+        """
+        ...
+
+    async def image_list(self) -> list[ImageInfo]:
+        """The images there are, those that learners built too, by name."""
+        ...
+
+    async def save_images(self, names: Sequence[str], file: Path) -> None:
+        """Write images (no names: all that were built or loaded) into one tar file. Raises RuntimeFailure."""
+        ...
+
+    async def load_images(self, file: Path) -> list[str]:
+        """Read what `save_images` of the same kind of runtime wrote; the names. Raises RuntimeFailure(LoadFailed)."""
+        ...
+
+    async def remove_image(self, name: str) -> None:
+        """Forget an image that was built or loaded. Raises RuntimeFailure: NotFound, or RemoveFailed and why not."""
         ...
 
     async def run_pod(self, pod: PodConfig) -> str:
@@ -222,6 +266,11 @@ class Runtime(Protocol):
 
     async def written(self, id: str) -> int:
         """Bytes it has written on this machine's disk, outside of volumes: its own files and its log."""
+        ...
+
+    async def reach(self, address: str, port: int) -> tuple[str, int]:
+        """Where a pod's port is connected to from this process: there, or, where pods' addresses are those of another
+        machine (Docker Desktop), at a door on loopback that leads there. Raises OSError if it is known to refuse."""
         ...
 
     async def pod_at(self, client: tuple[str, int], server: tuple[str, int]) -> str | None:

@@ -1,7 +1,10 @@
-"""How much room files take: what a container or a volume has written. Asked for by `local.py`, and by a kubelet."""
+"""Files of containers and volumes: how much room they take, and away with them. For `local.py`, and for a kubelet."""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import shutil
 from pathlib import Path
 
 
@@ -16,3 +19,19 @@ def size_of(folder: Path) -> int:
         except OSError:
             continue
     return total
+
+
+def remove(path: Path) -> None:
+    """Remove whatever is there, however its modes were set by what ran in it. No error if nothing is."""
+    if path.is_symlink() or not path.is_dir():
+        path.unlink(missing_ok=True)
+        return
+    shutil.rmtree(path, ignore_errors=True)
+    if path.exists():
+        for top, _, _ in os.walk(path):  # top down: a folder is opened before it is entered
+            with contextlib.suppress(OSError):
+                os.chmod(top, 0o700)
+                for child in os.scandir(top):
+                    if child.is_dir(follow_symlinks=False):
+                        os.chmod(child.path, 0o700)
+        shutil.rmtree(path, ignore_errors=True)

@@ -1,6 +1,6 @@
-"""Reads a Dockerfile (docs.docker.com/reference/dockerfile): text and build arguments in, a recipe out.
+"""Reads a Dockerfile (docs.docker.com/reference/dockerfile): text and build arguments in, a recipe for each stage out.
 
-Nothing here touches a file; `images.py` lays out what the instructions ask for.
+Nothing here touches a file; `building.py` carries out what the instructions ask for.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ import json
 import re
 import shlex
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+SHELL = ("/bin/sh", "-c")
 MEANT_FOR_OTHERS = {"LABEL", "MAINTAINER", "HEALTHCHECK", "VOLUME"}  # Kubernetes does not run by them
 VARIABLE = re.compile(r"\\\$|\$(?:(\w+)|\{(\w+)(?::([-+])([^}]*))?\})")
 
@@ -43,17 +44,40 @@ class Copy:
     sources: tuple[str, ...]
     target: str  # absolute; ends in / if it must be a folder
     mode: int | None = None
+    stage: str = ""  # --from: an earlier stage, or an image; empty: the folder of the Dockerfile
+
+
+@dataclass(frozen=True)
+class Folder:
+    """`WORKDIR path`: a step that makes a folder."""
+
+    instruction: Instruction
+    path: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """`RUN command`: a step that is a process, in the environment that the lines above it have made."""
+
+    instruction: Instruction
+    argv: tuple[str, ...]
+    env: Mapping[str, str]  # ENV, and ARGs that ENV does not hide
+    workdir: str
+    user: str
+
+
+Step = Copy | Folder | Run
 
 
 @dataclass
 class Recipe:
-    """What a Dockerfile comes to: where it begins, what it adds, and how a container of it starts."""
+    """What a stage comes to: where it begins, what it adds, and how a container of it starts."""
 
     base: str = ""
     base_line: int = 0
-    copies: list[Copy] = field(default_factory=list)
-    folders: list[str] = field(default_factory=list)  # that WORKDIR makes
-    env: dict[str, str] = field(default_factory=dict)
+    stage: str = ""  # FROM … AS stage
+    steps: list[Step] = field(default_factory=list)
+    env: dict[str, str] = field(default_factory=dict)  # the base's, too
     workdir: str = ""
     user: str = ""
     ports: list[str] = field(default_factory=list)
@@ -62,9 +86,16 @@ class Recipe:
     stop_signal: str = ""
 
 
-def parse(text: str, arguments: Mapping[str, str] | None = None) -> Recipe:
-    """The recipe; `arguments` are the build's (`--build-arg`). Raises DockerfileError."""
-    return _Reader(dict(arguments or {})).read(text)
+Base = tuple[Mapping[str, str], str, str]  # what an image hands on to those built on it: environment, folder, user
+Inherit = Callable[[Recipe], Base]
+
+
+def parse(text: str, arguments: Mapping[str, str] | None = None, inherit: Inherit | None = None) -> list[Recipe]:
+    """The recipe of each stage; the last is the image's. `arguments` are the build's (`--build-arg`).
+
+    `inherit` is asked what a base that is no earlier stage hands on. Raises DockerfileError.
+    """
+    return _Reader(dict(arguments or {}), inherit or (lambda recipe: ({}, "", ""))).read(text)
 
 
 def instructions(text: str) -> Iterator[Instruction]:
@@ -84,14 +115,17 @@ def instructions(text: str) -> Iterator[Instruction]:
 
 
 class _Reader:
-    """Goes through the instructions in order, filling in the recipe."""
+    """Goes through the instructions in order, filling in one recipe after the other."""
 
-    def __init__(self, given: dict[str, str]) -> None:
+    def __init__(self, given: dict[str, str], inherit: Inherit) -> None:
         self.given = given
-        self.arguments: dict[str, str] = {}
+        self.inherit = inherit
+        self.globals: dict[str, str] = {}  # of the ARGs above the first FROM
+        self.arguments: dict[str, str] = {}  # of this stage
+        self.recipes: list[Recipe] = []
         self.recipe = Recipe()
 
-    def read(self, text: str) -> Recipe:
+    def read(self, text: str) -> list[Recipe]:
         at = None
         for at in instructions(text):
             known = getattr(self, f"read_{at.keyword.lower()}", None)
@@ -101,39 +135,57 @@ class _Reader:
                 raise at.error("is not supported by the local runtime")
             if not at.rest:
                 raise at.error("needs an argument")
-            if not self.recipe.base and at.keyword not in ("ARG", "FROM"):
+            if not self.recipes and at.keyword not in ("ARG", "FROM"):
                 raise at.error("comes before FROM, which says what the image is built on")
             known(at)
-        if not self.recipe.base:
+        if not self.recipes:
             raise DockerfileError(at.line if at else 1, "FROM", "is missing: it says what the image is built on")
-        return self.recipe
+        return self.recipes
 
     def read_arg(self, at: Instruction) -> None:
         name, equals, default = at.rest.partition("=")
+        values = self.arguments if self.recipes else self.globals
         if name in self.given:
-            self.arguments[name] = self.given[name]
+            values[name] = self.given[name]
         elif equals:
-            self.arguments[name] = self.filled(" ".join(words(at, default)))
+            values[name] = self.filled(" ".join(words(at, default)))
+        elif name in self.globals:
+            values[name] = self.globals[name]
 
     def read_from(self, at: Instruction) -> None:
-        if self.recipe.base:
-            raise at.error("a second time: builds in several stages are not supported by the local runtime")
+        self.arguments, self.recipe = dict(self.globals), Recipe()
         base = [word for word in words(at, self.filled(at.rest)) if not word.startswith("--")]
-        if not base:
-            raise at.error("needs the image to build on")
-        self.recipe.base, self.recipe.base_line = base[0], at.line
+        self.arguments = {}
+        if not base or (len(base) > 1 and (len(base) != 3 or base[1].upper() != "AS")):
+            raise at.error("is written `FROM image`, or `FROM image AS stage`")
+        recipe = Recipe(base[0], at.line, base[2].lower() if len(base) == 3 else "")
+        earlier = stage_of(self.recipes, recipe.base)
+        handed_on = (earlier.env, earlier.workdir, earlier.user) if earlier else self.inherit(recipe)
+        recipe.env, recipe.workdir, recipe.user = dict(handed_on[0]), *handed_on[1:]
+        self.recipe = recipe
+        self.recipes.append(recipe)
 
     def read_run(self, at: Instruction) -> None:
-        raise at.error("cannot be carried out by the local runtime: COPY what it would make, or use the docker runtime")
+        if at.rest.startswith("--"):
+            raise at.error(f"{at.rest.split()[0]} is not supported by the local runtime")
+        if at.rest.startswith("<<"):
+            raise at.error("with a here-document is not supported by the local runtime: join the commands with &&")
+        recipe = self.recipe
+        env = self.arguments | recipe.env
+        recipe.steps.append(Run(at, tuple(command_line(at)), env, recipe.workdir, recipe.user))
 
     def read_copy(self, at: Instruction) -> None:
         exec_form = json_list(at.rest)
         paths = exec_form if exec_form is not None else words(at, at.rest)
-        mode = None
+        mode, stage = None, ""
         while paths and paths[0].startswith("--"):
             flag, _, value = paths.pop(0).partition("=")
             if flag == "--chmod":
-                mode = int(value, 8)
+                if not re.fullmatch("[0-7]{3,4}", value):
+                    raise at.error(f"--chmod={value}: write the mode as a number, such as 755")
+                mode = int(value, 8) & 0o777
+            elif flag == "--from" and at.keyword == "COPY":
+                stage = self.filled(value)
             elif flag not in ("--chown", "--link"):  # whose a file is cannot be told from here: one user owns them all
                 raise at.error(f"{flag} is not supported by the local runtime")
         if len(paths) < 2:
@@ -142,7 +194,7 @@ class _Reader:
         if at.keyword == "ADD" and any("://" in source for source in sources):
             raise at.error("from a URL is not supported by the local runtime: fetch the file and COPY it")
         slash = "/" if target.endswith("/") or target in (".", "..") or len(sources) > 1 else ""
-        self.recipe.copies.append(Copy(at, tuple(sources), self.absolute(target) + slash, mode))
+        self.recipe.steps.append(Copy(at, tuple(sources), self.absolute(target) + slash, mode, stage))
 
     read_add = read_copy
 
@@ -159,7 +211,7 @@ class _Reader:
 
     def read_workdir(self, at: Instruction) -> None:
         self.recipe.workdir = self.absolute(self.filled(at.rest))
-        self.recipe.folders.append(self.recipe.workdir)
+        self.recipe.steps.append(Folder(at, self.recipe.workdir))
 
     def read_user(self, at: Instruction) -> None:
         self.recipe.user = self.filled(at.rest)
@@ -207,10 +259,17 @@ class _Reader:
         return VARIABLE.sub(fill, text)
 
 
+def stage_of(recipes: list[Recipe], name: str) -> Recipe | None:
+    """The stage of this name or number (a later one hides an earlier of the same name); None: it is an image."""
+    if name.isdigit() and int(name) < len(recipes):
+        return recipes[int(name)]
+    return next((recipe for recipe in reversed(recipes) if recipe.stage == name.lower()), None)
+
+
 def command_line(at: Instruction) -> list[str]:
     """A JSON list as it stands (exec form), anything else for the shell."""
     exec_form = json_list(at.rest)
-    return ["/bin/sh", "-c", at.rest] if exec_form is None else exec_form
+    return [*SHELL, at.rest] if exec_form is None else exec_form
 
 
 def json_list(text: str) -> list[str] | None:

@@ -142,6 +142,8 @@ class ShimExec(Pipes):
         env = {**meta["env"], "TERM": "xterm"} if self._tty else meta["env"]
         wanted = {"id": self.id, "join": container, "argv": list(command), "env": env, "cwd": meta["cwd"]}
         wanted |= {"tty": self._tty, "fenced": False, "contained": True, "enter": meta["cgroups"]}
+        wanted |= {"walls": meta.get("walls"), "filtered": meta.get("filtered")}
+        wanted |= {"network": meta.get("network")}
         try:
             await shim.ask("start", self._theirs, container=wanted)
         except BaseException as failure:

@@ -12,7 +12,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import signal
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -34,13 +33,23 @@ from k8slab.runtime.base import (
     Usage,
 )
 from k8slab.runtime.cgroups import Cgroups
-from k8slab.runtime.disk import size_of
+from k8slab.runtime.disk import remove, size_of
 from k8slab.runtime.execs import ShimAttach, ShimExec
-from k8slab.runtime.images import Image, ImageStore
+from k8slab.runtime.images import Image
+from k8slab.runtime.imagestore import ImageStore
+from k8slab.runtime.imageverbs import ImageVerbs
+from k8slab.runtime.network import SHARED, PodNetworks
 from k8slab.runtime.shim.reap import kill_marked, marked
 from k8slab.runtime.shimclient import ShimClient, ShimGone
 
 SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")  # of pods and containers: their ids name folders
+
+
+LaidOut = Callable[[dict[str, Any]], None]  # told of the order when a container's root is there, before it runs
+
+
+def ignored(order: dict[str, Any]) -> None:
+    """Nobody needs to know."""
 
 
 @dataclass
@@ -52,27 +61,31 @@ class Record:
     meta: dict[str, Any]  # what the shim keeps for the next server
 
 
-class LocalRuntime:
+class LocalRuntime(ImageVerbs):
     """Keeps the promises of `base.Runtime` with processes of this machine.
 
-    `state` is a folder that only this lab's user may enter; `subnet` the range its nodes' addresses come from.
-    `fenced=False` goes without bubblewrap, as on a machine that has none.
+    `state` is a folder that only this lab's user may enter; `subnet` the range its nodes' addresses come from;
+    `library` where the images stay that the user builds (without it, they go with the lab). `fenced=False` goes
+    without fences, as on a machine that has none; `own_networks=False` without those of pods.
     """
 
     name = "local"
     version = k8slab.__version__
 
     def __init__(
-        self, state: Path, lab: str, subnet: str, images: ImageStore | None = None, *, fenced: bool = True
-    ) -> None:
+        self, state: Path, lab: str, subnet: str,
+        *, library: Path | None = None, fenced: bool = True, own_networks: bool = True,
+    ) -> None:  # fmt: skip
         self.state = state
         self.lab = lab
         self.subnet = IPv4Network(subnet)
         self.abilities = Abilities(real=True)
-        self._store = images or ImageStore(state / "images")
-        self._fenced = fenced
+        self._store = ImageStore(state / "images", library=library)
+        self._fenced, self._own_networks = fenced, fenced and own_networks
         self._isolation = isolation.unfenced("not tried yet")
         self._cgroups = Cgroups(lab, {})
+        self._mark = hashlib.sha256(bytes(state)).hexdigest()[:8]  # of this lab, on this machine
+        self._networks = PodNetworks(self._mark, self.subnet)
         self._addresses = Addresses()
         self._pods: dict[str, PodConfig] = {}
         self._records: dict[str, Record] = {}
@@ -91,18 +104,23 @@ class LocalRuntime:
             pod = PodConfig(**kept["pod"])
             self._pods[pod.uid] = pod
             self._addresses.keep(pod.uid, kept["address"])
-        if not await self._shim.connect(self.state):
+        held = await self._shim.connect(self.state)
+        if not held:
             self._sweep()
         await asyncio.gather(looking, self._need_shim())
+        await asyncio.to_thread(self._networks.keep, self._addresses.all().values())
+        for pod in self._pods.values() if not held else ():  # as after this machine's restart
+            await self._connect(pod)
         await self._adopt(await self._shim.ask("list"))
         for folder in [*self._pod_root.glob("*/containers/*"), *self._pod_root.iterdir()]:
             if folder.name not in self._records and folder.name not in self._pods:  # half made, or half removed
-                await asyncio.to_thread(remove_folder, folder)
+                await asyncio.to_thread(remove, folder)
 
     def _look_around(self) -> None:
         self._isolation = isolation.probe() if self._fenced else isolation.unfenced("switched off")
-        self._cgroups = Cgroups(f"{self.lab}-{hashlib.sha256(bytes(self.state)).hexdigest()[:8]}")
-        self.abilities = isolation.abilities(self._isolation, self._cgroups)
+        self._cgroups = Cgroups(f"{self.lab}-{self._mark}")
+        shared = self._networks.open() if self._own_networks else f"{SHARED}; switched off"
+        self.abilities = isolation.abilities(self._isolation, self._cgroups, shared)
 
     async def close(self, *, leave_running: bool) -> None:
         if not leave_running:
@@ -112,7 +130,8 @@ class LocalRuntime:
             self._shim.close()
             self._sweep()
             self._cgroups.close()
-            await asyncio.to_thread(remove_folder, self._pod_root)
+            await asyncio.to_thread(self._networks.close)
+            await asyncio.to_thread(remove, self._pod_root)
             for name in ("shim.sock", "shim.lock", "shim.log"):
                 (self.state / name).unlink(missing_ok=True)
             self._store.clear()
@@ -149,14 +168,6 @@ class LocalRuntime:
             running.ended(137)
         self._execs.clear()
 
-    # images
-
-    async def pull(self, image: str) -> str:
-        return self._store.get(image).id
-
-    async def images(self) -> list[str]:
-        return self._store.names()
-
     # pods
 
     @property
@@ -175,19 +186,31 @@ class LocalRuntime:
             raise RuntimeFailure("CreatePodSandboxError", problem)
         address = self._addresses.give(pod.uid, pod.cidr)
         if pod.uid not in self._pods:
-            sandbox.prepare_pod(folder, pod, address)
+            await self._connect(pod)
+            sandbox.prepare_pod(folder, pod, address, own_network=bool(self._networks.namespace(address)))
             making = folder / "pod.json.new"
             making.write_text(json.dumps({"address": address, "pod": asdict(pod)}))
             making.rename(folder / "pod.json")
             self._pods[pod.uid] = pod
         return address
 
+    async def _connect(self, pod: PodConfig) -> None:
+        """Give it a network of its own, where there are any."""
+        if self._networks.ready and not pod.host_network:
+            await asyncio.to_thread(self._networks.attach, self._addresses.give(pod.uid, pod.cidr), pod.cidr)
+
     async def rename(self, uid: str, hosts: str) -> None:
         address = self._addresses.of(uid)
         if (pod := self._pods.get(uid)) and address:
-            await asyncio.to_thread(sandbox.write_hosts, self._pod_folder(uid), pod, address, hosts)
+            own = bool(self._networks.namespace(address))
+            await asyncio.to_thread(sandbox.write_hosts, self._pod_folder(uid), pod, address, hosts, own_network=own)
+
+    async def reach(self, address: str, port: int) -> tuple[str, int]:
+        return address, port
 
     async def pod_at(self, client: tuple[str, int], server: tuple[str, int]) -> str | None:
+        if self._networks.ready and (uid := self._addresses.owner(client[0])):
+            return uid
         id = await asyncio.to_thread(callers.container_at, client, server)
         record = self._records.get(id) if id else None
         return record.state.pod_uid if record else None
@@ -199,7 +222,9 @@ class LocalRuntime:
         folder = self._pod_folder(uid)
         await asyncio.gather(*(self.remove(state.id) for state in self.containers(uid)))
         self._pods.pop(uid, None)
-        await asyncio.to_thread(remove_folder, folder)
+        await asyncio.to_thread(remove, folder)
+        if self._networks.ready and (address := self._addresses.of(uid)):
+            await asyncio.to_thread(self._networks.detach, address)
         self._addresses.free(uid)
 
     def pods(self) -> dict[str, str]:
@@ -208,38 +233,45 @@ class LocalRuntime:
     # containers
 
     async def start(self, spec: ContainerSpec) -> None:
-        if spec.id in self._records:
-            return
+        if spec.id not in self._records:
+            await self._start(spec)
+
+    async def _start(self, spec: ContainerSpec, image: Image | None = None, laid_out: LaidOut = ignored) -> None:
         pod = self._pods.get(spec.pod_uid)
         if pod is None or not SAFE.fullmatch(spec.id):
             raise RuntimeFailure("CreateContainerError", f"container {spec.id}: its pod has no sandbox")
-        image = self._store.get(spec.image)
+        image = image or self._store.get(spec.image)
         state = ContainerState(spec.id, pod.uid, spec.name, spec.attempt, "created", image_id=image.id)
         record = self._records[spec.id] = Record(state, asyncio.Event(), {})
         try:
-            await asyncio.shield(asyncio.ensure_future(self._begin(spec, image, pod, record)))
+            await asyncio.shield(asyncio.ensure_future(self._begin(spec, image, pod, record, laid_out)))
         except (RuntimeFailure, OSError) as failure:
             self._records.pop(spec.id, None)
-            remove_folder(self._folder(state))
+            remove(self._folder(state))
             if isinstance(failure, RuntimeFailure):
                 raise
             raise RuntimeFailure("CreateContainerError", str(failure)) from failure
 
-    async def _begin(self, spec: ContainerSpec, image: Image, pod: PodConfig, record: Record) -> None:
+    async def _begin(
+        self, spec: ContainerSpec, image: Image, pod: PodConfig, record: Record, laid_out: LaidOut
+    ) -> None:
         """Lay it out, have it started; the shim's event, which comes before its answer, makes it `running`."""
         place = sandbox.Place(self._folder(record.state), self._pod_folder(pod.uid))
         address = self._addresses.give(pod.uid, pod.cidr)
         counted = os.getuid() == 0 or "user" not in self._isolation.fences  # else RLIMIT_NPROC is enough
         kept = self._cgroups.limits if counted else self._cgroups.limits - {"pids"}
         asked = sandbox.order(spec, image, pod, address, place, self._isolation, kept)
+        laid_out(asked)
         folders = self._cgroups.make(spec.id, spec.cpu, spec.memory, counted)
         meta = {"pod_uid": pod.uid, "name": spec.name, "attempt": spec.attempt, "image_id": image.id}
-        meta |= {"stop_signal": spec.stop_signal or image.stop_signal, "cgroups": folders}
-        meta |= {"env": asked["env"], "cwd": asked["cwd"], "layers": [str(layer) for layer in image.layers]}
+        meta |= {"stop_signal": spec.stop_signal or image.config.stop_signal, "cgroups": folders}
+        meta |= {key: asked.get(key) for key in ("env", "cwd", "walls", "filtered")}
+        meta |= {"layers": [str(layer) for layer in image.layers], "network": self._networks.namespace(address)}
         record.meta = meta
         try:
             await self._need_shim()
-            await self._shim.ask("start", container={**asked, "cgroups": folders, "meta": meta})
+            order = {**asked, "cgroups": folders, "network": meta["network"], "meta": meta}
+            await self._shim.ask("start", container=order)
         except RuntimeFailure:
             self._cgroups.discard(folders)
             raise
@@ -250,16 +282,16 @@ class LocalRuntime:
             return
         if grace > 0:
             number = signal.Signals[record.meta.get("stop_signal", "SIGTERM")]
-            await self._send(id, number)
+            await self._shim.signal(id, number)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(record.over.wait(), grace)
         if not record.over.is_set():
-            await self._send(id, signal.SIGKILL)
+            await self._shim.signal(id, signal.SIGKILL)
             await record.over.wait()
 
     async def signal(self, id: str, number: int) -> None:
         if id in self._records:
-            await self._send(id, number)
+            await self._shim.signal(id, number)
 
     async def remove(self, id: str) -> None:
         record = self._records.get(id)
@@ -269,17 +301,16 @@ class LocalRuntime:
         with contextlib.suppress(ShimGone):
             await self._shim.ask("remove", container=id)
         self._records.pop(id, None)
-        await asyncio.to_thread(remove_folder, self._folder(record.state))
+        await asyncio.to_thread(remove, self._folder(record.state))
 
     def containers(self, pod_uid: str) -> list[ContainerState]:
         return [record.state for record in self._records.values() if record.state.pod_uid == pod_uid]
 
+    def _images_in_use(self) -> dict[str, str]:
+        return {record.state.image_id: id for id, record in self._records.items() if not record.over.is_set()}
+
     def subscribe(self, changed: Callable[[str], None]) -> None:
         self._changed.append(changed)
-
-    async def _send(self, id: str, number: int) -> None:
-        with contextlib.suppress(ShimGone):  # then it is dead already
-            await self._shim.ask("signal", container=id, number=int(number))
 
     # what comes out of them
 
@@ -287,15 +318,7 @@ class LocalRuntime:
         record = self._records.get(id)
         if record is None:
             raise RuntimeFailure("NotFound", f"container {id} is gone, and its log with it")
-
-        async def grown(seen: int) -> tuple[int, bool]:
-            try:
-                told = await self._shim.ask("log", container=id, seen=seen)
-            except ShimGone:
-                return seen, True
-            return told["written"], told["ended"]
-
-        async for line in logs.read(self._folder(record.state) / "log", grown if follow else None):
+        async for line in logs.read(self._folder(record.state) / "log", self._shim.growth(id) if follow else None):
             yield line
 
     async def exec(self, id: str, command: Sequence[str], *, tty: bool = False, stdin: bool = False) -> Exec:
@@ -375,16 +398,3 @@ class LocalRuntime:
     def _tell(self, pod_uid: str) -> None:
         for changed in self._changed:
             changed(pod_uid)
-
-
-def remove_folder(folder: Path) -> None:
-    """Remove it, however its modes were set by what ran in it. No error if it is not there."""
-    shutil.rmtree(folder, ignore_errors=True)
-    if folder.exists():
-        for path, _, _ in os.walk(folder):  # top down: a folder is opened before it is entered
-            with contextlib.suppress(OSError):
-                os.chmod(path, 0o700)
-                for child in os.scandir(path):
-                    if child.is_dir(follow_symlinks=False):
-                        os.chmod(child.path, 0o700)
-        shutil.rmtree(folder, ignore_errors=True)

@@ -17,12 +17,19 @@ from typing import Any
 from k8slab.runtime.base import ContainerSpec, Mount, PodConfig, RuntimeFailure
 from k8slab.runtime.images import Image
 from k8slab.runtime.isolation import Isolation
+from k8slab.runtime.layers import spread
 
 SYSTEM = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32")
 SETTINGS = (  # of this machine's /etc: what programs need to find libraries, trust servers and tell the time, no more
     "alternatives", "ca-certificates", "ca-certificates.conf", "crypto-policies", "ld.so.cache", "ld.so.conf",
     "ld.so.conf.d", "localtime", "mime.types", "pki", "protocols", "services", "ssl", "terminfo",
 )  # fmt: skip
+FOLDERS = ("tmp", "etc", "root", "var", "var/tmp", "run")  # that every system has
+WITHOUT_ROOT = (  # what more a program meets that finds itself in this machine's root
+    "passwd", "group", "nsswitch.conf", "hosts", "hostname", "host.conf", "gai.conf", "resolv.conf", "python3*",
+)  # fmt: skip
+OF_MACHINE = ("/proc", "/sys", "/opt", "/nix")
+DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "ptmx", "pts", "shm")
 POD_FILES = ("hosts", "hostname", "resolv.conf")  # shared by a pod's containers
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 LIMITS = {"RLIMIT_CORE": 0, "RLIMIT_NOFILE": 65536, "RLIMIT_FSIZE": 2 << 30}
@@ -46,21 +53,26 @@ class Place:
         return self.folder / "log"
 
 
-def prepare_pod(folder: Path, pod: PodConfig, address: str) -> None:
-    """The files every container of a pod sees. `localhost` is the pod's address: it is where its containers meet."""
+def prepare_pod(folder: Path, pod: PodConfig, address: str, *, own_network: bool = False) -> None:
+    """The files every container of a pod sees."""
     etc = folder / "etc"
     etc.mkdir(parents=True, exist_ok=True)
-    write_hosts(folder, pod, address, pod.hosts)
+    write_hosts(folder, pod, address, pod.hosts, own_network=own_network)
     (etc / "hostname").write_text(pod.hostname + "\n")
     resolver = Path("/etc/resolv.conf")
     of_machine = resolver.read_text() if resolver.exists() else ""
     (etc / "resolv.conf").write_text(of_machine if pod.resolver is None else pod.resolver)
 
 
-def write_hosts(folder: Path, pod: PodConfig, address: str, more: str) -> None:
-    """The pod's /etc/hosts. Written in place: containers have this very file mounted."""
+def write_hosts(folder: Path, pod: PodConfig, address: str, more: str, *, own_network: bool = False) -> None:
+    """The pod's /etc/hosts. Written in place: containers have this very file mounted.
+
+    `localhost` is the pod's address: it is where its containers meet if 127.0.0.1 is the machine's. If it is the
+    pod's, `localhost` is that as well, and first: programs try one after the other.
+    """
     full = f"{pod.hostname}.{pod.domain}\t" if pod.domain else ""
-    names = f"{address}\tlocalhost\n{address}\t{full}{pod.hostname}\n"
+    local = "127.0.0.1\tlocalhost\n" if own_network else ""
+    names = f"{local}{address}\tlocalhost\n{address}\t{full}{pod.hostname}\n"
     text = f"# Kubernetes-managed hosts file.\n{names}{more}".encode()
     file = os.open(folder / "etc" / "hosts", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
@@ -77,21 +89,23 @@ def order(
 
     Raises RuntimeFailure when there is nothing to run, or no such program in the image.
     """
-    refuse_root(spec, image, pod)
+    refuse_root(spec, image.config.user, pod)
     lay_out(image, place.root)
-    argv = [*(spec.command or image.entrypoint), *(spec.args or (() if spec.command else image.command))]
+    argv = [*(spec.command or image.config.entrypoint), *(spec.args or (() if spec.command else image.config.command))]
     if not argv:
         raise RuntimeFailure(
             "CreateContainerError", f'no command specified: neither by the container nor by "{spec.image}"'
         )
     env = environment(spec, image, pod, address)
-    workdir = spec.workdir or image.workdir or "/"
-    (place.root / workdir.lstrip("/")).mkdir(parents=True, exist_ok=True)
+    workdir = spec.workdir or image.config.workdir or "/"
+    make_folder(place.root, workdir)
     common = {"id": spec.id, "log": str(place.log), "tty": spec.tty, "stdin": spec.stdin}
     common |= {"contained": "pid" in isolation.fences, "fenced": bool(isolation.bubblewrap)}
+    common |= {"filtered": "calls" in isolation.guards}
     common |= limits(spec, isolation, kept)
     if not isolation.bubblewrap:
-        return common | without_fences(spec, argv, env, workdir, place)
+        walled = {"walls": walls(spec, place)} if isolation.landlock else {}
+        return common | walled | without_fences(spec, argv, env, workdir, place)
     find_program(argv[0], env["PATH"], workdir, place.root, spec.mounts)
     if spec.tty and shutil.which("setsid"):  # the terminal is to be that of a session inside, or a shell cannot use it
         argv = ["setsid", "--ctty", *argv]
@@ -103,14 +117,23 @@ def order(
 
 
 def lay_out(image: Image, root: Path) -> None:
-    """The image's layers over each other, and the folders every system has."""
-    root.mkdir(parents=True, exist_ok=True)
-    for layer in image.layers:
-        shutil.copytree(layer, root, symlinks=True, dirs_exist_ok=True)
-    for name in ("tmp", "etc", "root", "var/tmp", "run"):
-        (root / name).mkdir(parents=True, exist_ok=True)
+    """The image's layers over each other, and the folders every system has: in this root, wherever a link may lead."""
+    spread(image.layers, root)
+    for name in FOLDERS:
+        if (root / name).is_symlink():
+            (root / name).unlink()
+        make_folder(root, name)
     for name in ("tmp", "var/tmp"):
         (root / name).chmod(0o1777)
+
+
+def make_folder(root: Path, path: str) -> None:
+    """Have a folder in a root, without going through a link; what lies behind one is for the container to find."""
+    for part in os.path.normpath(f"/{path}").strip("/").split("/"):
+        root = root / part
+        if root.is_symlink():
+            return
+        root.mkdir(exist_ok=True)
 
 
 def environment(spec: ContainerSpec, image: Image, pod: PodConfig, address: str) -> dict[str, str]:
@@ -124,7 +147,7 @@ def environment(spec: ContainerSpec, image: Image, pod: PodConfig, address: str)
         "NODE_NAME": pod.node,
     }
     env |= {"TERM": "xterm"} if spec.tty else {}
-    return env | dict(image.env) | dict(spec.env) | {"K8SLAB_CONTAINER": spec.id}
+    return env | dict(image.config.env) | dict(spec.env) | {"K8SLAB_CONTAINER": spec.id}
 
 
 def limits(spec: ContainerSpec, isolation: Isolation, kept: Set[str]) -> dict[str, Any]:
@@ -162,12 +185,12 @@ def fences(
     options = [*isolation.options, "--die-with-parent", "--cap-drop", "ALL"]
     options += ["--as-pid-1"] if "pid" in isolation.fences else []  # signals reach it directly, as in any container
     options += ["--hostname", pod.hostname] if "uts" in isolation.fences else []
-    uid, name = user_of(spec, image)
+    uid, name = user_of(spec, image.config.user)
     options += ["--uid", uid, "--gid", uid] if "user" in isolation.fences else []
     write_users(place.root, uid, name)
     options += ["--bind", str(place.root), "/"]
     options += [word for pair in system(place.root) for word in ("--ro-bind", *pair)]
-    if image.python and not sys.base_prefix.startswith("/usr"):
+    if image.config.python and not sys.base_prefix.startswith("/usr"):
         options += ["--ro-bind", sys.base_prefix, sys.base_prefix]
     for name in POD_FILES:
         options += ["--ro-bind", str(place.pod / "etc" / name), f"/etc/{name}"]
@@ -179,17 +202,17 @@ def fences(
     return [*options, "--chdir", workdir]
 
 
-def user_of(spec: ContainerSpec, image: Image) -> tuple[str, str]:
-    """The number of the user it runs as, and its name or that number."""
+def user_of(spec: ContainerSpec, of_image: str) -> tuple[str, str]:
+    """The number of the user it runs as, and its name or that number. `of_image`: what the image says, as USER does."""
     if spec.user is not None:
         return str(spec.user), str(spec.user)
-    name = image.user.partition(":")[0]
+    name = of_image.partition(":")[0]
     return (name if name.isdigit() else "1000" if name not in ("", "root") else "0"), name
 
 
-def refuse_root(spec: ContainerSpec, image: Image, pod: PodConfig) -> None:
+def refuse_root(spec: ContainerSpec, of_image: str, pod: PodConfig) -> None:
     """`runAsNonRoot` is kept by refusing, in the kubelet's words (kuberuntime/security_context.go). RuntimeFailure."""
-    uid, name = user_of(spec, image)
+    uid, name = user_of(spec, of_image)
     if not spec.non_root or (uid != "0" and name.isdigit()):
         return
     if spec.user == 0:
@@ -211,7 +234,7 @@ def write_users(root: Path, uid: str, name: str) -> None:
         "group": f"root:x:0:\n{group}nogroup:x:65534:\n",
         "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n",
     }.items():
-        if not (root / "etc" / file).exists():
+        if not os.path.lexists(root / "etc" / file):
             (root / "etc" / file).write_text(text)
 
 
@@ -275,3 +298,12 @@ def without_fences(
     path = ":".join(part for folder in env["PATH"].split(":") for part in dict.fromkeys([here(folder), folder]))
     env = {name: here(value) for name, value in env.items()} | {"PATH": path, "TMPDIR": str(root / "tmp")}
     return {"argv": [here(word) for word in argv], "env": env, "cwd": str(root / workdir.lstrip("/"))}
+
+
+def walls(spec: ContainerSpec, place: Place) -> dict[str, list[str]]:
+    """What it may open where Landlock keeps it from all else: this machine's programs, its own files, its volumes."""
+    settings = [str(path) for name in (*SETTINGS, *WITHOUT_ROOT) for path in Path("/etc").glob(name)]
+    programs = [*(f"/{name}" for name in SYSTEM), *OF_MACHINE, sys.base_prefix]
+    volumes = {read_only: [m.source for m in spec.mounts if m.read_only is read_only] for read_only in (True, False)}
+    own = [str(place.root), *(f"/dev/{name}" for name in DEVICES)]
+    return {"reading": [*programs, *settings, *volumes[True]], "writing": [*own, *volumes[False]]}

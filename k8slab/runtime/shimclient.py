@@ -8,7 +8,7 @@ import json
 import os
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,23 @@ class ShimClient:
         if not await self.connect(folder):
             said = (folder / "shim.log").read_text(errors="replace").strip().rpartition("\n")[2]
             raise RuntimeFailure("CreateContainerError", f"the process that holds containers did not start: {said}")
+
+    async def signal(self, container: str, number: int) -> None:
+        """Send a signal to a container's first process. No error when its shim is gone: it is dead already."""
+        with contextlib.suppress(ShimGone):
+            await self.ask("signal", container=container, number=int(number))
+
+    def growth(self, container: str) -> Callable[[int], Awaitable[tuple[int, bool]]]:
+        """How long a container's log is once it is longer than what was seen of it, and whether it has ended."""
+
+        async def grown(seen: int) -> tuple[int, bool]:
+            try:
+                told = await self.ask("log", container=container, seen=seen)
+            except ShimGone:
+                return seen, True
+            return told["written"], told["ended"]
+
+        return grown
 
     async def ask(self, op: str, fds: Sequence[int] = (), **details: Any) -> Any:
         """The answer to a request. Raises RuntimeFailure with the shim's words, ShimGone if it dies meanwhile."""

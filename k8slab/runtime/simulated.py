@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import k8slab
 from k8slab.clock import Clock
@@ -19,11 +20,13 @@ from k8slab.runtime.base import (
     ContainerSpec,
     ContainerState,
     Exec,
+    ImageInfo,
     LogLine,
     PodConfig,
     RuntimeFailure,
     Usage,
 )
+from k8slab.runtime.dockerfile import DockerfileError, parse
 from k8slab.runtime.images import reference
 
 RUN = 1.0  # Kubernetes seconds until a container ends that is not to run for ever
@@ -45,6 +48,7 @@ class SimulatedRuntime:
         self._timers: dict[str, Callable[[], None]] = {}
         self._waiting: dict[str, asyncio.Event] = {}  # of those who follow a log
         self._pulled: dict[str, str] = {}
+        self._built: dict[str, str] = {}
         self._changed: list[Callable[[str], None]] = []
 
     async def open(self) -> None:
@@ -70,6 +74,36 @@ class SimulatedRuntime:
 
     async def images(self) -> list[str]:
         return sorted(self._pulled)
+
+    async def build(self, name: str, folder: Path, arguments: Mapping[str, str]) -> AsyncIterator[str]:
+        """Only reads the Dockerfile: a mistake in it is told, a record of the image is kept."""
+        full = reference(name)
+        try:
+            text = await asyncio.to_thread((folder / "Dockerfile").read_text)
+            recipe = parse(text, arguments)[-1]
+        except DockerfileError as problem:
+            raise RuntimeFailure("BuildFailed", str(problem)) from problem
+        except (OSError, UnicodeDecodeError) as problem:
+            told = f"{folder} has no Dockerfile that can be read ({problem}): name the folder that holds yours"
+            raise RuntimeFailure("BuildFailed", told) from problem
+        yield f"FROM {recipe.base}"
+        self._pulled[full] = self._built[full] = "sha256:" + hashlib.sha256(f"{full}\n{text}".encode()).hexdigest()
+        yield f"{full} is noted and not built: {NOT_REAL}"
+
+    async def image_list(self) -> list[ImageInfo]:
+        return [ImageInfo(name, id, 0, 0.0) for name, id in sorted(self._pulled.items())]
+
+    async def save_images(self, names: Sequence[str], file: Path) -> None:
+        raise RuntimeFailure("SaveFailed", f"{NOT_REAL}: its images have no files to save")
+
+    async def load_images(self, file: Path) -> list[str]:
+        raise RuntimeFailure("LoadFailed", f"{NOT_REAL}: it has no use for the files of images")
+
+    async def remove_image(self, name: str) -> None:
+        full = reference(name)
+        if self._built.pop(full, None) is None:
+            raise RuntimeFailure("NotFound", f'no image "{full}" has been built here')
+        del self._pulled[full]
 
     async def run_pod(self, pod: PodConfig) -> str:
         self._pods.setdefault(pod.uid, [])
@@ -137,6 +171,9 @@ class SimulatedRuntime:
 
     async def exec(self, id: str, command: Sequence[str], *, tty: bool = False, stdin: bool = False) -> Exec:
         raise RuntimeFailure("NotSupported", f"{NOT_REAL}: start a lab with `--runtime local` to run commands in them")
+
+    async def reach(self, address: str, port: int) -> tuple[str, int]:
+        return address, port
 
     async def pod_at(self, client: tuple[str, int], server: tuple[str, int]) -> str | None:
         return None

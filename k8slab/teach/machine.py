@@ -19,6 +19,9 @@ NAMES = {  # fence or limit -> how a learner would say it; the namespace's own n
     "ipc": "Shared memory",
     "net": "Network",
     "cgroup": "Limits",
+    "files": "Your files",
+    "calls": "Kernel calls",
+    "privileges": "Rights",
     "cpu": "CPU",
     "memory": "Memory",
     "pids": "Processes",
@@ -33,7 +36,7 @@ def picture(lab: Mapping[str, Any]) -> Picture:
 def compose(findings: Iterable[Finding], lab: Mapping[str, Any]) -> Picture:
     """The picture of what was found. Pure."""
     found = list(findings)
-    fences = [_finding(one) for one in found if one.group == "fence"]
+    fences = [_finding(one) for one in found if one.group in ("fence", "guard")]
     limits = [_finding(one) for one in found if one.group == "limit"]
     programs = [one for one in found if one.group == "program"]
     columns = [

@@ -23,7 +23,6 @@ import traitlets
 from k8slab.clock import Clock
 from k8slab.widgets.delta import Picture, diff
 
-FRAME = 0.1  # s between two pictures: ten a second is a hundred times below what Jupyter drops
 STAGE = ("view.js", "stage.js", "marks.js", "keys.js")  # what a view's own script stands upon, in this order
 FOLDER = Path(__file__).parent
 log = logging.getLogger(__name__)
@@ -40,6 +39,7 @@ def source(*names: str) -> str:
 class View(anywidget.AnyWidget):
     """A picture of something, kept current. Subclasses give `draw`, and `act` if it can be pressed."""
 
+    frame = 0.1  # s between two pictures: ten a second is a hundred times below what Jupyter drops
     state = traitlets.Dict().tag(sync=True)  # {"seq", "now", "picture"}: what a browser starts from
 
     def __init__(self, key: Hashable = None) -> None:
@@ -145,7 +145,7 @@ class View(anywidget.AnyWidget):
                     return
                 self._guarded(work)
             self._guarded(self._send_news)
-            self._closing.wait(FRAME)
+            self._closing.wait(self.frame)
 
     def _waited(self) -> list[Callable[[], None] | None]:
         """What was posted; waits for something, but no longer than the view wants to sleep while somebody looks."""

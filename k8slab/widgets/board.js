@@ -4,19 +4,26 @@ class Board extends Stage {
   constructor(model, el) {
     super(model, el, "board");
     this.log = this.local.log ?? null;
-    this.parts = [topPart, wishPart, waitingPart, nodesPart, pickPart, logPart, storyPart, footPart].map((part) => part(this));
-    const [top, wish, waiting, nodes, pick, logs, story, foot] = this.parts.map((part) => part.el);
-    [, , this.waiting, this.nodes] = this.parts;
-    this.root.append(top, h("div", { class: "frame" }, h("div", { class: "main" }, wish, waiting, nodes, pick, logs), story), foot);
+    this.parts = [topPart, wishPart, lookPart, waitingPart, nodesPart, ownersPart, pickPart, logPart, consolePanel, storyPart, footPart].map((part) => part(this));
+    const [top, wish, look, waiting, nodes, owners, pick, logs, exec, story, foot] = this.parts.map((part) => part.el);
+    [, , , this.waiting, this.nodes, this.owners] = this.parts;
+    this.root.append(top, h("div", { class: "frame" }, h("div", { class: "main" }, wish, look, waiting, nodes, owners, pick, logs, exec), story), foot);
     this.begin();
   }
 
   // -- what is shown
-  pods() { return Object.values(this.picture.pods ?? {}); }
+  several() { return (this.picture.namespaces ?? []).length > 1 && !this.local.ns; }
+  here(thing) { return !this.local.ns || thing.ns === this.local.ns || !this.picture.namespaces?.includes(this.local.ns); }
+  pods() { return Object.values(this.picture.pods ?? {}).filter((pod) => this.here(pod)); }
+  wishes() { return ordered(this.picture.wishes).filter((wish) => this.here(wish)); }
+  services() { return ordered(this.picture.services).filter((service) => this.here(service)); }
+  /** The Service whose endpoints are lit up. */
+  service() { return this.picture.services?.[this.local.service] ?? null; }
 
   /** The wish told loudly: the one chosen, else that of the selected pod, else the oldest. */
   wish() {
-    return this.picture.wishes?.[this.local.focus] ?? ordered(this.picture.wishes)[0];
+    const focus = this.picture.wishes?.[this.local.focus];
+    return focus && this.here(focus) ? focus : this.wishes()[0];
   }
 
   /** How many are wished: what was asked for by a click, until the cluster says so too. */
@@ -38,6 +45,11 @@ class Board extends Stage {
     return pod.ends > pod.began ? Math.min(1, Math.max(0, (pod.ends - this.now()) / (pod.ends - pod.began))).toFixed(3) : 1;
   }
 
+  stop() {
+    for (const part of this.parts) part.stop?.();
+    super.stop();
+  }
+
   draw() {
     const { target } = this.local, wish = target && this.picture.wishes?.[target.uid];
     if (target && (!wish || wish.wants === target.wants)) this.local.target = null;
@@ -48,9 +60,13 @@ class Board extends Stage {
 
   /** Selection is told on the elements, so that it survives whatever is drawn anew. */
   mark() {
+    const service = this.service(), lit = new Set(service?.pods);
     for (const el of this.root.querySelectorAll("[data-uid]")) {
       const on = String(el.dataset.uid === this.local.selected);
       set(el, { [el.getAttribute("role") === "option" ? "aria-selected" : "aria-pressed"]: on });
+      if (el.classList.contains("lit") === lit.has(el.dataset.uid)) continue;
+      el.classList.toggle("lit", lit.has(el.dataset.uid));
+      set(el, { "aria-description": lit.has(el.dataset.uid) ? `Gets the requests to ${service.name}` : null });
     }
   }
 
@@ -95,6 +111,7 @@ class Board extends Stage {
     const pod = this.picked();
     if (!pod) return;
     if (what === "logs") this.readLog(false);
+    else if (what === "exec" && !pod.gone) (this.local.wantsConsole = true), this.ask({ do: "exec", uid: pod.uid });
     else if (!pod.gone) this.ask({ do: what, uid: pod.uid });
   }
 
@@ -106,7 +123,13 @@ class Board extends Stage {
   }
 
   cordon(node) { this.ask({ do: "cordon", node: node.name, on: !node.cordoned }); }
+  drain(node) { this.ask({ do: "drain", node: node.name }); }
   power(node) { this.ask({ do: "power", node: node.name, on: node.state === "off" || node.state === "silent" }); }
+
+  hangUp() {
+    this.ask({ do: "hang_up" });
+    this.root.querySelector('[data-act="exec"]')?.focus();
+  }
 
   readLog(previous) {
     const pod = this.picked();
@@ -130,7 +153,7 @@ class Board extends Stage {
   }
 
   settle() {
-    if (!this.stopped) this.nodes.update();
+    if (!this.stopped) this.nodes.update(), this.owners.update();
   }
 
   escape(e) {

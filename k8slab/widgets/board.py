@@ -12,12 +12,17 @@ from typing import Any
 from k8slab.api.objects import condition, condition_is
 from k8slab.clock import from_timestamp
 from k8slab.widgets import board_actions, still, story, versions
-from k8slab.widgets.base import STAGE, source
+from k8slab.widgets.base import STAGE, View, source
+from k8slab.widgets.board_drain import Drains
 from k8slab.widgets.board_model import KINDS, Facts, picture
+from k8slab.widgets.console import Console
 from k8slab.widgets.delta import Picture
 from k8slab.widgets.feed import LabLike
 from k8slab.widgets.noticing import World, notice
+from k8slab.widgets.terminal import Terminal, in_pod
 from k8slab.widgets.watching import LabView, about
+
+CONSOLE = ("exec", "hang_up", "type", "resize", "again")
 
 
 def show(lab: LabLike) -> Board:
@@ -29,8 +34,8 @@ class Board(LabView):
     """A lab's cluster, live."""
 
     KINDS = KINDS
-    _esm = source(*STAGE, "board_pods.js", "board_parts.js", "board_pick.js", "board.js")
-    _css = source("tokens.css", "board.css")
+    _esm = source(*STAGE, "console.js", "board_pods.js", "board_parts.js", "board_more.js", "board_pick.js", "board.js")
+    _css = source("tokens.css", "console.css", "board.css")
 
     def __init__(self, lab: LabLike) -> None:
         self._world: World | None = None
@@ -38,6 +43,8 @@ class Board(LabView):
         self._story: story.Story = ()
         self._deeds: list[story.Deed] = []
         self._off: dict[str, float] = {}
+        self._drains = Drains()
+        self._console: Console | None = None
         super().__init__(lab)
 
     def draw(self) -> Picture:
@@ -51,22 +58,58 @@ class Board(LabView):
         self._forget_power(world)
         book = versions.book(self.lab.name)
         before = {**self._last, "versions": book.known}
+        self._drains.go_on(world, self.lab.api, now)
         self._last = picture(snapshot, Facts(now, self.lab.speed, self._off), before)
         book.share(self._last["versions"])
-        problem = self.problem
-        return {**self._last, "story": story.told(self._story), "lab": about(self.lab), "problem": problem}
+        more = {"story": story.told(self._story), "lab": about(self.lab), "problem": self.problem}
+        if self._console:
+            more["console"] = self._console.picture()
+        return {**self._last, **more, "draining": dict(self._drains.notes)}
 
     def act(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
         """Do what a click asked for."""
+        if message.get("do") in CONSOLE:
+            return self._at_console(message)
         done = board_actions.run(message, World(self.latest), self.lab.api)
         if done.deed:
             self._deeds.append(done.deed)
+        if done.drain:
+            self._drains.begin(done.drain, World(self.latest))
         if done.power:
             node, on = done.power
             self._off.pop(node, None)
             if not on:
                 self._off[node] = self._clock.time()
         return done.answer or {}
+
+    def wake(self) -> float | None:
+        """A drain goes on though nothing is heard."""
+        return self._drains.wake()
+
+    def stop(self) -> None:
+        """Follow the cluster no more, and hang up."""
+        self._hang_up()
+        super().stop()
+
+    def _at_console(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
+        """`exec` opens a terminal in a pod, `hang_up` closes it; the rest is for whoever is there."""
+        if message.get("do") == "exec":
+            pod = board_actions.pod_of(message, World(self.latest))
+            self._hang_up()
+            meta = pod["metadata"]
+            self._console = in_pod(self.lab.api, meta["name"], meta.get("namespace", ""), self.changed)
+            self.frame = Terminal.frame
+        elif message.get("do") == "hang_up":
+            self._hang_up()
+        elif self._console:
+            self._console.act(message)
+        return {}
+
+    def _hang_up(self) -> None:
+        console, self._console = self._console, None
+        self.frame = View.frame
+        if console:
+            console.close()
 
     def text(self) -> str:
         """The board in plain words."""

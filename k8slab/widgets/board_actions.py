@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from k8slab.api.objects import Obj, controller_of
+from k8slab.widgets.board_drain import Drains, to_evict
 from k8slab.widgets.board_model import app_of, chain
 from k8slab.widgets.feed import Api
 from k8slab.widgets.noticing import World, calling
@@ -27,6 +28,7 @@ class Done:
     deed: Deed | None = None
     answer: Mapping[str, Any] | None = None
     power: tuple[str, bool] | None = None
+    drain: Obj | None = None  # a node to be emptied, bit by bit
 
 
 def run(message: Mapping[str, Any], world: World, api: Api) -> Done:
@@ -39,21 +41,21 @@ def run(message: Mapping[str, Any], world: World, api: Api) -> Done:
 
 def delete(message: Mapping[str, Any], world: World, api: Api) -> Done:
     """As `kubectl delete pod`."""
-    pod = _pod(message, world)
+    pod = pod_of(message, world)
     api.delete("Pod", _name(pod), _namespace(pod))
     return Done(_deed("You deleted", pod, world, "deleted"))
 
 
 def crash(message: Mapping[str, Any], world: World, api: Api) -> Done:
     """End the first process of its container, as a bug would. No kubectl command does this."""
-    pod = _pod(message, world)
+    pod = pod_of(message, world)
     api.post("/k8slab/crash", {"namespace": _namespace(pod), "pod": _name(pod)})
     return Done(_deed("You crashed", pod, world, "crashed"))
 
 
 def logs(message: Mapping[str, Any], world: World, api: Api) -> Done:
     """As `kubectl logs`, with `--previous` if asked for."""
-    pod = _pod(message, world)
+    pod = pod_of(message, world)
     text = api.logs(_name(pod), _namespace(pod), tail=TAIL, previous=bool(message.get("previous")))
     return Done(answer={"text": text})
 
@@ -81,6 +83,18 @@ def cordon(message: Mapping[str, Any], world: World, api: Api) -> Done:
     return Done(Deed(title, frozenset({node["metadata"]["uid"], f"node:{name}"}), frozenset({cause})))
 
 
+def drain(message: Mapping[str, Any], world: World, api: Api) -> Done:
+    """As `kubectl drain`: no new pods, and those that are there are asked to go, as disruption budgets allow."""
+    node = _node(message, world)
+    name = _name(node)
+    Drains().begin(node, world)  # refuses before anything is changed
+    api.patch("Node", name, "", {"spec": {"unschedulable": True}})
+    here = to_evict(name, world)
+    about = {node["metadata"]["uid"], f"node:{name}"}.union(*(world.pod("", pod).about for pod in here))
+    causes = {f"cordoned:{name}"} | {f"deleted:{pod['metadata']['uid']}" for pod in here}
+    return Done(Deed(f"You drained **{name}**: its pods are evicted", frozenset(about), frozenset(causes)), drain=node)
+
+
 def power(message: Mapping[str, Any], world: World, api: Api) -> Done:
     """Pull a node's plug, or put it back. No kubectl command does this."""
     node, on = _node(message, world), bool(message.get("on"))
@@ -99,6 +113,7 @@ ACTIONS: Mapping[str, Callable[[Mapping[str, Any], World, Api], Done]] = {
     "logs": logs,
     "scale": scale,
     "cordon": cordon,
+    "drain": drain,
     "power": power,
 }
 
@@ -111,7 +126,8 @@ def _deed(verb: str, pod: Obj, world: World, cause: str) -> Deed:
     return Deed(title, world.pod("", pod).about, frozenset({f"{cause}:{uid}"}))
 
 
-def _pod(message: Mapping[str, Any], world: World) -> Obj:
+def pod_of(message: Mapping[str, Any], world: World) -> Obj:
+    """The pod that was meant."""
     pod = world.pods.get(str(message.get("uid")))
     if pod is None:
         raise ValueError("That pod is gone already.")

@@ -14,11 +14,12 @@ from k8slab.api.objects import Obj, controller_of
 from k8slab.clock import from_timestamp
 from k8slab.widgets import pod_state, story_words, versions
 from k8slab.widgets.board_nodes import node_card
+from k8slab.widgets.board_services import all_services
 from k8slab.widgets.board_wishes import age_order, all_wishes
 from k8slab.widgets.delta import Picture
 from k8slab.widgets.feed import Snapshot
 
-KINDS = ("Node", "Pod", "ReplicaSet", "Deployment", "Event")
+KINDS = ("Node", "Pod", "ReplicaSet", "Deployment", "Event", "Service", "EndpointSlice")
 WISHERS = ("Deployment", "ReplicaSet", "StatefulSet", "ReplicationController")  # they wish for a number of pods
 LEVELS = (("tiles", 30), ("chips", 100), ("cells", 300))  # from this many pods on it is the next; then bars
 DRAWN, CARDS = 2000, 60  # pods and nodes beyond are counted and not drawn
@@ -38,7 +39,8 @@ def picture(objects: Snapshot, facts: Facts, before: Picture | None = None) -> P
     before = before or {}
     pods = sorted(objects.get("Pod", ()), key=age_order)[:DRAWN]
     owners = {obj["metadata"]["uid"]: obj for kind in WISHERS for obj in objects.get(kind, ())}
-    seen = [_recognise(pod, owners, before.get("pods", {}).get(pod["metadata"]["uid"])) for pod in pods]
+    old, links = before.get("pods", {}), _Links(owners)
+    seen = [_recognise(pod, links.of(pod), old.get(pod["metadata"]["uid"])) for pod in pods]
     known = versions.learn(
         before.get("versions", {}), [(one.version, one.pod) for one in seen], versions.revisions(owners)
     )
@@ -50,6 +52,8 @@ def picture(objects: Snapshot, facts: Facts, before: Picture | None = None) -> P
         "pods": tiles,
         "wishes": wishes,
         "versions": known,
+        "services": all_services(objects.get("Service", ()), objects.get("EndpointSlice", ())),
+        "namespaces": sorted({thing["ns"] for thing in [*tiles.values(), *wishes.values()]}),
         "density": density(len(tiles), before.get("density", "tiles")),
         "undrawn": {
             "pods": max(0, len(objects.get("Pod", ())) - DRAWN),
@@ -65,9 +69,25 @@ class _Seen(NamedTuple):
     version: str  # its key among the versions
 
 
-def _recognise(pod: Obj, owners: Mapping[str, Obj], old: Picture | None) -> _Seen:
+class _Links:
+    """Each pod's chain of owners. Pods of one owner share it, and most have the same few."""
+
+    def __init__(self, owners: Mapping[str, Obj]) -> None:
+        self._owners = owners
+        self._known: dict[str, list[list[str]]] = {}
+
+    def of(self, pod: Obj) -> list[list[str]]:
+        ref = controller_of(pod)
+        if not ref:
+            return []
+        found = self._known.get(ref["uid"])
+        if found is None:
+            found = self._known[ref["uid"]] = chain(pod, self._owners)
+        return found
+
+
+def _recognise(pod: Obj, links: list[list[str]], old: Picture | None) -> _Seen:
     """Whose it is, and its version, which it keeps even when it is released or its owners are gone before it."""
-    links = chain(pod, owners)
     if old and links and len(old["owners"]) > len(links) and old["owners"][-1] == links[-1]:
         links = old["owners"]
     return _Seen(pod, links, old["of"] if old else versions.key(app_of(pod, links), pod))
@@ -87,6 +107,11 @@ def chain(pod: Obj, owners: Mapping[str, Obj]) -> list[list[str]]:
 def app_of(pod: Obj, links: Sequence[Sequence[str]]) -> str:
     """The name the learner gave: the topmost owner's, or the pod's own."""
     return links[0][1] if links else pod["metadata"]["name"]
+
+
+def group_of(pod: Obj, links: Sequence[Sequence[str]]) -> str:
+    """Its topmost owner, as `namespace/Deployment/web`; with no owner, `namespace//`."""
+    return "/".join((pod["metadata"].get("namespace", ""), *(links[0] if links else ("", ""))))
 
 
 def short_id(pod: Obj, links: Sequence[Sequence[str]]) -> str:
@@ -120,7 +145,8 @@ def summary(tiles: Picture, nodes: Picture, wishes: Picture) -> str:
 
 def _tiles(seen: Sequence[_Seen], known: versions.Versions, nodes: Picture, facts: Facts, before: Picture) -> Picture:
     old: Picture = before.get("pods", {})
-    places = _Places(old)
+    places = _Places(old, "node", "place")
+    spots = _Places(old, "group", "spot")
     tiles: Picture = {}
     for one in seen:
         pod, uid = one.pod, one.pod["metadata"]["uid"]
@@ -131,6 +157,7 @@ def _tiles(seen: Sequence[_Seen], known: versions.Versions, nodes: Picture, fact
             continue
         tile = _tile(one, known[one.version], pod_state.read(pod, silent), silent)
         tile["place"] = places.of(uid, node)
+        tile["spot"] = spots.of(uid, tile["group"])
         if tile["state"] == "terminating":
             tile |= _grace(pod, known_as, facts)
         tiles[uid] = tile
@@ -156,6 +183,7 @@ def _tile(one: _Seen, version: Picture, state: pod_state.PodState, silent: bool)
         "app": app_of(pod, one.owners),
         "id": short_id(pod, one.owners),
         "of": one.version,
+        "group": group_of(pod, one.owners),
         "state": state.state,
         "word": state.word,
         "why": state.why,
@@ -182,20 +210,22 @@ def _grace(pod: Obj, old: Picture | None, facts: Facts) -> Picture:
 
 
 class _Places:
-    """Gives each pod a place on its node: the one it has had, or the first that is free."""
+    """Gives each pod a place on its node, or in its group: the one it has had, or the first that is free."""
 
-    def __init__(self, old: Picture) -> None:
-        self._old = {uid: (tile["node"], tile["place"]) for uid, tile in old.items()}
+    def __init__(self, old: Picture, where: str, place: str) -> None:
+        self._old = {uid: (tile[where], tile[place]) for uid, tile in old.items()}
+        self._free: dict[str, int] = {}  # below this, none is free
         self._taken = set(self._old.values())  # also of those that just went: their place closes after a moment
 
-    def of(self, uid: str, node: str) -> int:
+    def of(self, uid: str, where: str) -> int:
         had = self._old.get(uid)
-        if had and had[0] == node:
+        if had and had[0] == where:
             return int(had[1])
-        place = 0
-        while (node, place) in self._taken:
+        place = self._free.get(where, 0)
+        while (where, place) in self._taken:
             place += 1
-        self._taken.add((node, place))
+        self._free[where] = place
+        self._taken.add((where, place))
         return place
 
 

@@ -6,6 +6,7 @@ Pure. `board_model.py` puts the cards into the picture.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from k8slab.api.objects import Obj, condition
 from k8slab.api.quantities import parse
@@ -59,7 +60,7 @@ def _state(node: Obj, off: Mapping[str, float]) -> tuple[str, str, tuple[float, 
 def _used(resource: str, pods: Sequence[Obj], status: Obj) -> list[float]:
     """[asked for by the pods here, there is]: in cores, or in bytes."""
     there = (status.get("allocatable") or status.get("capacity") or {}).get(resource, "0")
-    return [round(sum(_asks(pod, resource) for pod in pods if _counts(pod)), 3), float(parse(there))]
+    return [round(sum(_asks(pod, resource) for pod in pods if _counts(pod)), 3), _amount(there)]
 
 
 def _counts(pod: Obj) -> bool:
@@ -70,4 +71,10 @@ def _asks(pod: Obj, resource: str) -> float:
     requests = [
         ((c.get("resources") or {}).get("requests") or {}).get(resource, "0") for c in pod["spec"]["containers"]
     ]
-    return sum(float(parse(text)) for text in requests)
+    return sum(map(_amount, requests))
+
+
+@lru_cache(1024)
+def _amount(text: str) -> float:
+    """The same few quantities are asked for again and again."""
+    return float(parse(text))

@@ -36,26 +36,26 @@ function wishPart(board) {
   const count = h("output", { "aria-live": "off" });
   const less = button("", "One less", () => board.scale(-1), "−"), more = button("", "One more", () => board.scale(1), "+");
   const scale = h("div", { class: "scale", role: "group" }, h("span", { class: "dim small" }, "Replicas"), h("span", { class: "stepper" }, less, count, more));
-  const slots = h("div", { class: "slots", role: "img" }), others = h("p", { class: "others" });
-  const el = h("section", { class: "wish" }, h("div", null, kind, loud), scale, slots, others);
+  const slots = h("div", { class: "slots", role: "img" }), handle = scaleHandle(board), others = h("p", { class: "others" });
+  const el = h("section", { class: "wish" }, h("div", null, kind, loud), scale, h("div", { class: "pulled" }, slots, handle.el), others);
   return { el, update() {
-    const all = ordered(board.picture.wishes), wish = board.wish();
-    scale.hidden = slots.hidden = !wish;
+    const all = board.wishes(), wish = board.wish();
+    scale.hidden = slots.hidden = handle.el.hidden = !wish;
     others.hidden = all.length < 2;
     if (!wish) return bare(board, kind, loud, el);
     set(el, { "aria-label": `${wish.kind} ${wish.name}: wish and reality` });
-    kind.replaceChildren(`${wish.kind} `, h("b", null, wish.name), wish.note ? ` · ${wish.note}` : "");
+    kind.replaceChildren(`${wish.kind} `, h("b", null, wish.name), board.several() ? ` in ${wish.ns}` : "", wish.note ? ` · ${wish.note}` : "");
     const wants = board.target(wish);
     loud.replaceChildren("wants ", h("b", null, wants), h("span", { class: "dim" }, " · "), "has ", h("b", null, wish.ready), " ready");
     say(count, wants), (less.disabled = wants === 0);
     set(scale, { "aria-label": `Replicas of ${wish.name}` }), set(slots, { "aria-label": wish.told });
-    slots.replaceChildren(...slotsOf(board, wish));
+    slots.replaceChildren(...slotsOf(board, wish)), handle.update(wish);
     others.replaceChildren(h("span", null, "Also here:"), ...all.filter((w) => w.uid !== wish.uid).slice(0, 8).map((w) => h("button", { class: "also", type: "button", onclick: () => board.focus(w.uid) }, h("b", null, w.name), ` wants ${w.wants}, has ${w.ready}`)));
   } };
 }
 
 function bare(board, kind, loud, el) {
-  const pods = Object.keys(board.picture.pods ?? {}).length;
+  const pods = board.pods().length;
   set(el, { "aria-label": "Wish and reality" });
   say(kind, pods ? "Pods that nobody wished for: a pod that is deleted stays deleted" : "Write down what should be there, and watch it come");
   loud.replaceChildren(...(pods ? ["no wish", h("span", { class: "dim" }, " · "), h("b", null, pods), pods === 1 ? " pod" : " pods"] : ["Nothing is here yet"]));
@@ -87,6 +87,8 @@ function waitingPart(board) {
     say(title, pods.length > 1 ? `${pods.length} pods wait for a node` : "Waiting for a node");
     const shown = pods.find((pod) => pod.uid === board.local.selected) ?? pods[0];
     say(why, shown ? shown.why || "No scheduler has looked at it yet." : "");
+    const gone = new Set(pods.map((pod) => pod.uid));
+    board.left_ = new Map([...list.querySelectorAll(".tile")].filter((el) => !gone.has(el.dataset.uid)).map((el) => [el.dataset.uid, el.getBoundingClientRect()]));
     sync(list, pods.slice(0, 12), (pod) => pod.uid, () => {
       const one = tile();
       return { el: h("li", null, one.el), update: one.update };
@@ -97,13 +99,17 @@ function waitingPart(board) {
 
 function nodesPart(board) {
   const cardsEl = h("div", { class: "nodes" }), rest = h("p", { class: "dim small" });
-  return { el: h("div", { class: "place" }, cardsEl, rest), cards: () => [...(cardsEl.kids?.values() ?? [])], update() {
+  const el = h("div", { class: "place" }, cardsEl, rest);
+  return { el, cards: () => [...(cardsEl.kids?.values() ?? [])], update() {
+    if ((el.hidden = board.local.by === "owner")) return;
     const on = new Map();
     for (const pod of board.pods()) on.set(pod.node, [...(on.get(pod.node) ?? []), pod]);
     const cards = ordered(board.picture.nodes).map((node) => ({ ...node, pods: on.get(node.name) ?? [], level: board.picture.density }));
     const { nodes, pods } = board.picture.undrawn ?? {};
-    rest.hidden = !nodes && !pods;
-    say(rest, `Not drawn: ${[nodes && plural(nodes, "more node", "more nodes"), pods && plural(pods, "more pod", "more pods")].filter(Boolean).join(" and ")}.`);
+    const undrawn = [nodes && plural(nodes, "more node", "more nodes"), pods && plural(pods, "more pod", "more pods")].filter(Boolean).join(" and ");
+    const { power, crash } = board.picture.lab ?? {};
+    const cannot = power && crash ? "" : `${!power && !crash ? "A real cluster has no button to pull a plug or to crash a container" : !power ? "No plug can be pulled here" : "No container can be crashed here"}. Drain a node, or delete a pod, instead.`;
+    say(rest, [undrawn && `Not drawn: ${undrawn}.`, cannot].filter(Boolean).join(" ")), (rest.hidden = !rest.textContent);
     set(cardsEl, { "data-count": Math.min(cards.length, 3) });
     sync(cardsEl, cards, (node) => node.name + node.level, () => nodeCard(board));
   } };
@@ -112,12 +118,12 @@ function nodesPart(board) {
 function nodeCard(board) {
   const name = h("h3"), word = h("span", { class: "dim small" }), where = h("p", { class: "where" }), told = h("span");
   const plug = button("quiet", null, () => board.power(card.node), icon("plug"), h("span"));
-  const cordon = button("quiet small", null, () => board.cordon(card.node));
+  const cordon = button("quiet small", null, () => board.cordon(card.node)), drain = button("quiet small", null, () => board.drain(card.node), "Drain");
   const cpu = meter("CPU"), memory = meter("Memory"), cap = h("div", { class: "cap" }, cpu.el, memory.el);
   const silence = h("p"), fill = h("i", { class: "kl-fill" });
   const note = h("div", { class: "note" }, silence, h("div", { class: "bar", "aria-hidden": "true" }, fill));
   const el = h("section", { class: "panel node" }, h("header", null, icon("server"), name, word, plug), where, cap, note);
-  where.append(told, cordon);
+  where.append(told, drain, cordon);
   let inside = null;
   const card = { el, node: null, update(node) {
     this.node = node;
@@ -125,10 +131,12 @@ function nodeCard(board) {
     if (!inside) el.append((inside = node.level === "tiles" ? placed("tile", board) : node.level === "chips" ? placed("chip", board) : grouped(board)).el);
     set(el, { "aria-label": `${node.name}, ${node.word.toLowerCase()}`, "data-node": node.name }), el.classList.toggle("off", dark);
     say(name, node.name), say(word, node.word);
-    const facts = [node.zone && `zone ${node.zone}`, dark ? "no answer" : node.cidr && h("code", null, node.cidr), node.level !== "tiles" && plural(node.pods.length, "pod", "pods")];
+    const draining = board.picture.draining?.[node.name];
+    const facts = draining ? [draining] : [node.zone && `zone ${node.zone}`, dark ? "no answer" : node.cidr && h("code", null, node.cidr), node.level !== "tiles" && plural(node.pods.length, "pod", "pods")];
     told.replaceChildren(...facts.filter(Boolean).flatMap((fact, i) => (i ? [" · ", fact] : [fact])));
     say(cordon, node.cordoned ? "Uncordon" : "Cordon"), set(cordon, { "aria-label": `${node.cordoned ? "Uncordon" : "Cordon"} ${node.name}`, title: node.cordoned ? "Let new pods come here again" : "Let no new pod come here" });
-    plug.hidden = !board.picture.lab?.power, cordon.hidden = dark;
+    plug.hidden = !board.picture.lab?.power, cordon.hidden = dark, drain.hidden = dark || !!draining;
+    set(drain, { "aria-label": `Drain ${node.name}`, title: "Evict its pods, as disruption budgets allow, and let no new one come" });
     const on = dark; // whoever pulled it
     plug.classList.toggle("quiet", !on);
     say(plug.lastChild, on ? "Power on" : "Pull plug"), set(plug, { "aria-label": `${on ? "Power on" : "Pull the plug of"} ${node.name}`, title: on ? "Put the plug back in" : "A power cut: no warning, no clean-up" });

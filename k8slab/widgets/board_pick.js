@@ -2,6 +2,7 @@
 
 const ACTS = [
   ["logs", "Logs", "L"],
+  ["exec", "Exec", "E"],
   ["crash", "Crash", "C"],
   ["delete", "Delete", "Del"],
 ];
@@ -9,6 +10,7 @@ const ACTS = [
 function kubectl(act, pod) {
   const at = pod.ns && pod.ns !== "default" ? ` -n ${pod.ns}` : "";
   if (act === "logs") return `kubectl logs ${pod.name}${at}`;
+  if (act === "exec") return `kubectl exec -it ${pod.name}${at} -- sh`;
   return act === "delete" ? `kubectl delete pod ${pod.name}${at}` : null;
 }
 
@@ -21,7 +23,7 @@ function pickPart(board) {
     el.onblur = el.onmouseleave = () => same("delete");
     return set(el, { "data-act": act, tabindex: act === "logs" ? "0" : "-1" });
   }));
-  const line = h("p", { class: "same" }), hint = h("p", { class: "dim small hint" }, "Select a pod to read its log, crash it or delete it. Arrow keys walk from pod to pod, Enter leads here.");
+  const line = h("p", { class: "same" }), hint = h("p", { class: "dim small hint" }, "Select a pod to read its log, open a terminal in it, crash it or delete it. Arrow keys walk from pod to pod, Enter leads here.");
   const el = h("section", { class: "panel pick", "aria-label": "Selected pod" }, h("div", null, who, facts, why), acts, line, hint);
   walk(acts, "button");
   let pod = null;

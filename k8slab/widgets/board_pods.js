@@ -18,7 +18,7 @@ function tile() {
     dress(el, pod);
     say(name, pod.id ? pod.app : pod.name), say(ver, pod.version), say(word, pod.word), say(again, pod.restarts ? `↻ ${pod.restarts}` : "");
     say(id, pod.id || "no owner"), id.classList.toggle("none", !pod.id);
-    set(name, { title: pod.name });
+    set(name, { title: pod.name }), set(id, { "data-node": pod.node || "no node" });
     if (pod.state === "terminating") return;
     const dots = pod.total <= 4 ? Array.from({ length: pod.total }, (_, i) => h("i", { class: i < pod.ready ? "ok" : "" })) : [];
     pips.replaceChildren(...dots, `${pod.ready < 0 ? "?" : pod.ready}/${pod.total}`);
@@ -54,7 +54,9 @@ function place(make, board) {
     if (!pod) return;
     if (!kid) {
       el.replaceChildren((kid = make()).el), (uid = pod.uid);
-      if (!board.first) kid.el.classList.add("kl-came");
+      const waited = board.left_?.get(uid);
+      if (waited && !board.still()) flight(waited, kid.el);
+      else if (!board.first) kid.el.classList.add("kl-came");
     } else if (kid.state !== pod.state) {
       kid.el.classList.remove("kl-came", "kl-news");
       void kid.el.offsetWidth; // so that the animation starts again
@@ -65,11 +67,11 @@ function place(make, board) {
 }
 
 /** The pods of one node, tiles or chips, each in its place. */
-function placed(kind, board) {
+function placed(kind, board, where = "place") {
   const el = h("ul", { class: kind === "tile" ? "pods" : "chips" });
   roving(el, ".tile, .chip", board);
   return { el, update({ pods }) {
-    const at = new Map(pods.map((pod) => [pod.place, pod]));
+    const at = new Map(pods.map((pod) => [pod[where], pod]));
     const most = Math.max(-1, ...at.keys());
     const kids = el.kids ?? new Map();
     let count = most + 1;
@@ -128,7 +130,7 @@ function barGroup() {
 
 /** Arrow keys walk, Enter selects and goes to the actions, a letter acts at once; a click selects. */
 function roving(list, what, board) {
-  const act = { l: "logs", c: "crash", Delete: "delete", Backspace: "delete" };
+  const act = { l: "logs", e: "exec", c: "crash", Delete: "delete", Backspace: "delete" };
   list.addEventListener("click", (e) => {
     const el = e.target.closest(what);
     if (el && !el.classList.contains("kl-goes")) board.select(el.dataset.uid), oneStop(list, what, el.dataset.uid);

@@ -33,6 +33,24 @@ class Feed(Protocol):
         ...
 
 
+class Process(Protocol):
+    """Something on the other side of a terminal. `ended` says how it ended, if there is anything to say."""
+
+    ended: str
+
+    def read(self) -> bytes:
+        """What it wrote, as it comes; nothing when it has ended."""
+        ...
+
+    def write(self, data: bytes) -> None: ...
+
+    def resize(self, size: tuple[int, int]) -> None:
+        """Columns, rows."""
+        ...
+
+    def close(self) -> None: ...
+
+
 class Api(Feed, Protocol):
     """The little of a cluster's API that views act through. Failures raise, with a sentence for the learner."""
 
@@ -43,6 +61,10 @@ class Api(Feed, Protocol):
         ...
 
     def logs(self, name: str, namespace: str = "", *, tail: int | None = None, previous: bool = False) -> str: ...
+
+    def execute(self, name: str, namespace: str, command: Sequence[str], container: str = "") -> Process:
+        """Start a command in a container, on a terminal."""
+        ...
 
     def post(self, path: str, body: Obj) -> Any:
         """What only a lab can do: `/k8slab/crash`, `/k8slab/power`."""

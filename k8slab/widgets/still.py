@@ -41,6 +41,14 @@ def html(picture: Picture) -> str:
     )
 
 
+def words(caption: str, told: str) -> str:
+    """A view in plain words as a page's still picture."""
+    style = "white-space:pre-wrap;font:13px/1.5 ui-monospace,monospace;margin:8px 0 0"
+    head = f"<figcaption>{escape(caption)}, as it stood</figcaption>"
+    body = f"<pre style='{style}'>{escape(told)}</pre>"
+    return f"<figure style='margin:0;font:13px/1.5 system-ui,sans-serif'>{head}{body}</figure>"
+
+
 def _card(picture: Picture, node: Picture | None, name: str) -> str:
     tiles = "".join(_tile(pod) for pod in _on(picture, node))
     word = f" · {escape(node['word'])}" if node else ""

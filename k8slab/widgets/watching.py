@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypeVar
 
 from k8slab.widgets.base import View
 from k8slab.widgets.delta import Picture
-from k8slab.widgets.feed import LabLike, Snapshot
+from k8slab.widgets.feed import Following, LabLike, Snapshot
 
 PATIENCE = 3.0  # s to wait for the first look at the cluster
 
@@ -26,6 +26,7 @@ class LabView(View):
     def __init__(self, lab: LabLike, key: Hashable = None) -> None:
         self.lab = lab
         self.latest: Snapshot = {}
+        self._unfollow: Following | None = None
         super().__init__((lab.name, key))
 
     @classmethod
@@ -37,6 +38,8 @@ class LabView(View):
 
     def start(self) -> None:
         """Follow the cluster, and wait for the first look at it."""
+        if not self.KINDS:
+            return
         first = threading.Event()
 
         def heard(snapshot: Snapshot) -> None:
@@ -49,7 +52,8 @@ class LabView(View):
 
     def stop(self) -> None:
         """Follow it no more."""
-        self._unfollow()
+        if self._unfollow:
+            self._unfollow()
 
     def join(self, lab: LabLike) -> None:
         """Go on with this one of the lab's clients: the cell that made the other may have run again."""
@@ -61,7 +65,7 @@ class LabView(View):
     @property
     def problem(self) -> str:
         """Why nothing is heard of the cluster, or empty."""
-        return self._unfollow.problem
+        return self._unfollow.problem if self._unfollow else ""
 
 
 def about(lab: LabLike) -> Picture:

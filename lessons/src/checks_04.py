@@ -7,7 +7,9 @@ NO_POD = "There is no pod `{pod}` yet."
 LEAVING = "`{pod}` is on its way out. When it is gone, make it again."
 ONE = "`{pod}` has {count} containers, and two are asked for."
 NO_VOLUME = "`team` has no emptyDir that both of its containers mount."
-NOT_READY = "`{pod}` is there, and {ready} of its {count} containers are ready. Is one of them crashing? Look at its log."
+NOT_READY = (
+    "`{pod}` is there, and {ready} of its {count} containers are ready. Is one of them crashing? Look at its log."
+)
 NO_PROBE = "The container of `watched` has no {probe} probe."
 WRONG_PATH = "The {probe} probe asks for `{path}`, and `{wanted}` is asked for."
 WRONG_PORT = "The {probe} probe asks at port {port}. The server listens on 8080."

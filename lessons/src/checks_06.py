@@ -7,7 +7,9 @@ NO_WEB = "There is no Deployment `web`. Run the manifest at the start of the les
 NO_SHOP = "There is no Service `shop`. Start the exercise over."
 EMPTY = "`shop` still asks for `{selector}`, and no pod has that."
 NOT_WEBS = "`shop` leads to `{pod}`, which is no pod of `web`."
-MOVED_PODS = "The pods of `web` should stay as they are: change the selector of `shop` instead. Start the exercise over."
+MOVED_PODS = (
+    "The pods of `web` should stay as they are: change the selector of `shop` instead. Start the exercise over."
+)
 NO_FRONT = "There is no Service `front` yet."
 WRONG_PORT = "`front` is called on port {port}, and 8000 is asked for."
 WRONG_TARGET = "`front` sends requests to port {port} of the pods. They listen on 8080."
@@ -25,7 +27,9 @@ def shop_leads_nowhere(lab: Lab) -> None:
     """Before the exercise: a Service with a mistyped selector."""
     ports = [{"port": 80, "targetPort": 8080}]
     meta = {"name": "shop"}
-    lab.apply({"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": {"selector": {"app": "wed"}, "ports": ports}})
+    lab.apply(
+        {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": {"selector": {"app": "wed"}, "ports": ports}}
+    )
 
 
 @check("nobody", start=shop_leads_nowhere)

@@ -186,3 +186,19 @@ def test_it_is_fast():
     stored = STORED[0]
     best = min(timeit.repeat(lambda: validate(stored), number=20, repeat=10)) / 20
     assert best < 3e-3, f"{best * 1e6:.0f} µs for a pod with seven volumes; about 120 µs on an idle machine"
+
+
+def test_a_spec_that_was_good_before_is_taken_on_its_word_and_no_other_is() -> None:
+    """A controller's pods have one spec; what is remembered is the whole of it, and only of what was good."""
+    good = {
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a", "namespace": "default"},
+        "spec": {"containers": [{"name": "c", "image": "i", "terminationMessagePolicy": "File", "imagePullPolicy": "Always"}],
+                 "restartPolicy": "Always", "dnsPolicy": "ClusterFirst"},
+    }  # fmt: skip
+    bad = {**good, "spec": {**good["spec"], "restartPolicy": "Sometimes"}}
+    for _ in range(3):
+        assert validate(good) == []
+        assert [cause.field for cause in validate(bad)] == ["spec.restartPolicy"]
+        assert [cause.field for cause in validate({**good, "metadata": {"name": "A", "namespace": "default"}})] == [
+            "metadata.name"
+        ]

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -46,10 +46,11 @@ def fetch(url: str, timeout: float = 5) -> str:
 class Cluster:
     """One lab process; `knobs` are its settings."""
 
-    def __init__(self, state: Path, **knobs: Any) -> None:
+    def __init__(self, state: Path, env: Mapping[str, str] | None = None, **knobs: Any) -> None:
         self.state, self.name = state, "default"
         self.env = {k: v for k, v in os.environ.items() if not k.startswith("K8SLAB_") and k != "KUBECONFIG"}
         self.env |= {"K8SLAB_STATE_DIR": str(state)} | {f"K8SLAB_{k.upper()}": str(v) for k, v in knobs.items()}
+        self.env |= env or {}
         self.up()
         self.api = HttpClient.open(self.state / self.name / "kubeconfig")
 
@@ -74,8 +75,8 @@ class Cluster:
 
 
 @contextmanager
-def running(state: Path, **knobs: Any) -> Iterator[Cluster]:
-    cluster = Cluster(state, **knobs)
+def running(state: Path, env: Mapping[str, str] | None = None, **knobs: Any) -> Iterator[Cluster]:
+    cluster = Cluster(state, env, **knobs)
     try:
         yield cluster
     finally:

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 import pytest
 
 from tests.behaviour.cluster import Cluster, Namespace, running
+from tests.requirements import REAL
 
 
-@pytest.fixture(scope="module")
-def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """Real processes; Kubernetes' durations a tenth of what they are."""
-    with running(tmp_path_factory.mktemp("local"), runtime="local", speed=10) as cluster:
+@pytest.fixture(scope="module", params=REAL)
+def local(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Real containers; Kubernetes' durations a tenth of what they are."""
+    env = request.getfixturevalue("docker_env") if request.param == "docker" else {}
+    with running(tmp_path_factory.mktemp("local"), env, runtime=request.param, speed=10) as cluster:
         yield cluster
 
 

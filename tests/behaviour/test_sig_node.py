@@ -72,6 +72,7 @@ def test_remote_command_execution(real: Namespace) -> None:
 def test_retrieving_logs(real: Namespace) -> None:
     """Pods should support retrieving logs from the container over websockets"""
     real.run("speaks", "echo container is alive; sleep 1000")
+    real.phase("speaks", "Running")
     until(lambda: real.logs("speaks") == "container is alive\n")
 
 

@@ -133,7 +133,7 @@ async def test_who_talks_too_much_is_not_listened_to(recorder: Recorder, events:
     await clock.advance(300)
     for _ in range(5):
         recorder.event(POD, "Normal", "A", "b")
-    assert events.texts()[0] == ("b", 26)
+    assert events.texts()[0] == ("b", 41)  # what was not written was counted
 
 
 @pytest.mark.parametrize("failure", [ApiError("full"), RuntimeError("oh")])
@@ -158,3 +158,33 @@ def test_memory_is_bounded_and_forgets_the_oldest(monkeypatch: pytest.MonkeyPatc
     assert memory.recall("a") == 1
     memory.keep("c", 3)
     assert list(memory) == ["a", "c"]
+
+
+def test_a_lab_in_which_very_much_happens_leaves_normal_events_out_and_no_warnings(caplog):
+    """Recorders that speak through one client share what may be written."""
+    events, clock = Events(), VirtualClock()
+    recorders = [Recorder(events, clock, name) for name in ("scheduler", "kubelet")]
+
+    def happens(times: int, type_: str = "Normal") -> int:
+        before = len(events.stored)
+        for number in range(times):
+            pod = {**POD, "metadata": {**POD["metadata"], "name": f"p{before}-{number}", "uid": f"{before}-{number}"}}
+            recorders[number % 2].event(pod, type_, "Started", "Container started")
+        return len(events.stored) - before
+
+    assert happens(6000) == 5000
+    assert happens(10, "Warning") == 10
+    assert "not every normal event is written" in caplog.text
+    assert Recorder(Events(), clock, "kubelet")._budget is not recorders[0]._budget
+
+
+async def test_a_while_later_there_is_room_for_more():
+    events, clock = Events(), VirtualClock()
+    recorder = Recorder(events, clock, "kubelet")
+    for number in range(5001):
+        recorder.event({**POD, "metadata": {**POD["metadata"], "uid": str(number)}}, "Normal", "Started", "started")
+    await clock.advance(10)
+    before = len(events.stored)
+    for number in range(2000):
+        recorder.event({**POD, "metadata": {**POD["metadata"], "uid": f"l{number}"}}, "Normal", "Started", "started")
+    assert len(events.stored) - before == 1000

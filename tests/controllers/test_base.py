@@ -7,7 +7,7 @@ import pytest
 
 from k8slab.api.errors import ApiError, Conflict
 from k8slab.api.objects import Key
-from k8slab.controllers.base import Controller, Wakes, drop_empty, itself, owners_of
+from k8slab.controllers.base import Controller, Wakes, drop_empty, itself, owners_of, rest_after
 from tests.controllers.world import Cluster, pod
 
 
@@ -69,3 +69,22 @@ def test_owners_of_both_sides_of_a_change() -> None:
 def test_drop_empty_writes_as_go_does() -> None:
     status = {"replicas": 0, "readyReplicas": 0, "conditions": [], "collisionCount": None, "availableReplicas": 2}
     assert drop_empty(status, keep=("replicas",)) == {"replicas": 0, "availableReplicas": 2}
+
+
+async def test_a_key_behind_which_are_very_many_objects_rests_between_looks(cluster: Cluster) -> None:
+    """Else a look through n objects at each of their n changes would take n²."""
+    controller = Counting(cluster.client, cluster.clock)
+    controller.failures = []
+    controller.rest = lambda key: rest_after(100_500)  # type: ignore[method-assign]
+    cluster.run(controller)
+    cluster.client.create(pod())
+    await cluster.settle()
+    for number in range(20):
+        cluster.client.patch("Pod", "p", "default", {"metadata": {"labels": {"n": str(number)}}})
+        await cluster.settle()
+    assert controller.seen == 1
+    await cluster.advance(5.9)
+    assert controller.seen == 1
+    await cluster.advance(0.2)
+    assert controller.seen == 2
+    assert rest_after(500) == 0

@@ -57,6 +57,11 @@ def test_new_replicas(new: int, old: list[int], expected: int) -> None:
     assert rolling.new_replicas(web, a_set("new-9", new), sets) == expected
 
 
+def test_pods_on_their_way_out_still_take_room() -> None:
+    web = rolling_by(3, 2, 10)
+    assert rolling.new_replicas(web, a_set("new-9", 3), [a_set("old-0", 8)], leaving=1) == 4
+
+
 @pytest.mark.parametrize(
     ("new", "old", "expected"),
     [

@@ -9,10 +9,13 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
+
+from tests.requirements import REAL
 
 K8SLAB = str(Path(sys.executable).with_name("k8slab"))
 PATIENCE = 30.0
@@ -21,9 +24,9 @@ PATIENCE = 30.0
 class World:
     """A lab's command line, kubectl, and what can be seen of it from outside."""
 
-    def __init__(self, state: Path, runtime: str = "local") -> None:
-        self.state = state
-        self.env = {**os.environ, "K8SLAB_STATE_DIR": str(state), "K8SLAB_RUNTIME": runtime}
+    def __init__(self, state: Path, runtime: str = "local", **env: str) -> None:
+        self.state, self.runtime = state, runtime
+        self.env = {**os.environ, "K8SLAB_STATE_DIR": str(state), "K8SLAB_RUNTIME": runtime, **env}
         self.env.pop("KUBECONFIG", None)
 
     def k8slab(self, *args: str, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -91,12 +94,20 @@ def fetch(url: str, timeout: float = 5) -> str:
         return ""
 
 
-@pytest.fixture
-def world(tmp_path):
-    world = World(tmp_path / "state")
+@contextmanager
+def lab_of(request, state):
+    """A lab of the runtime that the fixture was asked for (tests/requirements.py: REAL)."""
+    more = request.getfixturevalue("docker_env") if request.param == "docker" else {}
+    world = World(state, request.param, **more)
     world.k8slab("up")
     yield world
     world.k8slab("down", "--all")
+
+
+@pytest.fixture(params=REAL)
+def world(request, tmp_path):
+    with lab_of(request, tmp_path / "state") as world:
+        yield world
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import urllib.request
 
 import pytest
@@ -64,8 +65,12 @@ def deployment(cpu):
 
 
 @pytest.mark.slow
-def test_load_takes_three_replicas_to_more_and_back(tmp_path):
-    """At ten times the speed: up within seconds, down after the five minutes of stabilisation, which are 30 s here."""
+def test_load_takes_three_replicas_to_five_and_seven_and_back(tmp_path):
+    """At ten times the speed: up within seconds, down after the five minutes of stabilisation, which are 30 s here.
+
+    What one request costs is measured first, so that the load asks for as much CPU as is meant: at 50% of 100m a pod,
+    Kubernetes' formula makes five pods of 225m and seven of 325m.
+    """
     world = World(tmp_path / "state")
     world.k8slab("up", "--speed", "10")
     try:
@@ -77,18 +82,44 @@ def test_load_takes_three_replicas_to_more_and_back(tmp_path):
         (load,) = until(lambda: world.ready("run=load"))
         url = f"http://{load['status']['podIP']}:8080"
         until(lambda: fetch(f"{url}/healthz"))
-        until(lambda: len(world.kubectl("top", "pods", "--no-headers", check=False).splitlines()) == 4)
-        world.kubectl("autoscale", "deployment", "web", "--min=3", "--max=7", "--cpu-percent=50")
-        rate(url, 45)  # 5 ms each: some 0.25 cores with what answering costs, of 0.3 requested
-        until(lambda: replicas(world) in (4, 5, 6), "45 requests a second need about five pods")
-        rate(url, 90)
-        until(lambda: replicas(world) == 7, "90 need seven, the most there may be")
-        until(lambda: len(world.ready("app=web")) == 7)
+        rate(url, 20)
+        until(lambda: used(world, 3) > 80, "20 requests a second of 5 ms are seen")
+        cost = steady(world, 3) / 20
+        rate(url, 225 / cost)
+        until(lambda: abs(steady(world, 3) - 225) < 12, "the load asks for 225m")
+        world.kubectl("autoscale", "deployment", "web", "--min=3", "--max=10", "--cpu-percent=50")
+        until(lambda: replicas(world) == 5, "225m at 50% of 100m are five pods")
+        until(lambda: abs(steady(world, 5) - 225) < 25, "the five share it")
+        rate(url, 325 / cost)
+        until(lambda: replicas(world) == 7, "325m are seven")
+        until(lambda: abs(steady(world, 7) - 325) < 35, "the seven share it")
+        assert replicas(world) == 7
         rate(url, 0)
         world.kubectl("wait", "deployment/web", "--for=jsonpath={.spec.replicas}=3", "--timeout=55s")
-        assert "SuccessfulRescale" in world.kubectl("describe", "hpa", "web")
+        sizes = [int(size) for size in re.findall(r"New size: (\d+)", world.kubectl("describe", "hpa", "web"))]
+        assert [size for size in sizes if size in (3, 5, 7)] == [5, 7, 3]
+        assert max(sizes) == 7  # what was measured half before and half after a change may ask for 4 or 6 meanwhile
     finally:
         world.k8slab("down", "--all")
+
+
+def used(world, pods):
+    """Thousandths of a core that so many pods use together; 0 until all are measured."""
+    lines = world.kubectl("top", "pods", "-l", "app=web", "--no-headers", check=False).splitlines()
+    lines = [line.split() for line in lines if line.startswith("web-")]
+    return sum(int(cpu.removesuffix("m")) for _, cpu, _ in lines) if len(lines) == pods else 0
+
+
+def steady(world, pods):
+    """The same, as soon as two measurements in a row agree."""
+    seen = [used(world, pods)]
+
+    def agree():
+        if (now := used(world, pods)) != seen[-1]:
+            seen.append(now)
+        return len(seen) > 2 and min(seen[-2:]) > 0.9 * max(seen[-2:]) > 0 and seen[-1]
+
+    return until(agree, f"{pods} pods use the same for a while: {seen}")
 
 
 def rate(url, per_second):

@@ -16,20 +16,21 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from tests.e2e.conftest import PATIENCE, World, until
+from k8slab.client.http import HttpClient
+from k8slab.widgets.terminal import in_pod
+from tests.e2e.conftest import PATIENCE, lab_of, until
+from tests.requirements import REAL
 
 IMAGE = "--image=k8slab/web:v1"
 
 
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory):
+@pytest.fixture(scope="module", params=REAL)
+def lab(request, tmp_path_factory):
     """One lab for all of these; each test has pods of its own."""
-    world = World(tmp_path_factory.mktemp("streams") / "state")
-    world.k8slab("up")
-    world.kubectl("run", "web", IMAGE)
-    world.kubectl("wait", "--for=condition=Ready", "pod/web", "--timeout=30s")
-    yield world
-    world.k8slab("down", "--all")
+    with lab_of(request, tmp_path_factory.mktemp("streams") / "state") as world:
+        world.kubectl("run", "web", IMAGE)
+        world.kubectl("wait", "--for=condition=Ready", "pod/web", "--timeout=30s")
+        yield world
 
 
 def kubectl(world, *args, stdin=b"", **more):
@@ -270,3 +271,21 @@ def test_kubectl_of_old_still_does_what_it_knew(lab, old_kubectl, tmp_path):
     assert old("scale", "deployment/oldie", "--replicas=2") == "deployment.apps/oldie scaled\n"
     assert "answers at" in old("logs", "web")
     assert old("delete", "deployment", "oldie") == 'deployment.apps "oldie" deleted\n'
+
+
+# ---- the notebook's terminal -------------------------------------------------------------------------------------------
+
+
+def test_a_notebooks_terminal_is_a_terminal_in_the_pod(lab):
+    api = HttpClient.open(lab.state / "default" / "kubeconfig")
+    console = in_pod(api, "web", "default", lambda: None)
+    until(lambda: console.text().endswith(("$", "#")), "a prompt")
+    console.act({"do": "resize", "columns": 99, "rows": 20})
+    console.act({"do": "type", "keys": "stty size; echo $((6 * 7)) on $HOSTNAME\r"})
+    until(lambda: "20 99" in console.text() and "42 on web" in console.text(), "the answers")
+    console.act({"do": "type", "keys": "exit 3\r"})
+    until(lambda: "exit code 3" in console.picture()["ended"], "its end")
+    console.close()
+    missing = in_pod(api, "nobody", "default", lambda: None)
+    assert missing.picture()["ended"] == 'pods "nobody" not found'
+    api.close()

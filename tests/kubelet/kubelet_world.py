@@ -131,6 +131,9 @@ class FakeRuntime:
     async def run_pod(self, pod: PodConfig) -> str:
         return self.addresses.setdefault(pod.uid, f"127.64.1.{len(self.addresses) + 2}")
 
+    async def reach(self, address: str, port: int) -> tuple[str, int]:
+        return address, port
+
     async def remove_pod(self, uid: str) -> None:
         self.calls.append(f"remove_pod {uid}")
         self.addresses.pop(uid, None)

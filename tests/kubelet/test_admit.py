@@ -20,6 +20,12 @@ def asking(cpu: str, **spec: Any) -> Obj:
     return pod(containers=[container(resources={"requests": {"cpu": cpu}})], **spec)
 
 
+def ported(number: int, protocol: str = "TCP", **port: Any) -> Obj:
+    return pod(
+        containers=[container(ports=[{"containerPort": 8080, "hostPort": number, "protocol": protocol, **port}])]
+    )
+
+
 def affinity(**term: Any) -> Obj:
     terms = {"nodeSelectorTerms": [term]}
     return {"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}}}
@@ -33,6 +39,10 @@ def affinity(**term: Any) -> Obj:
         (pod(), [pod()] * 3, "OutOfpods", "pods, requested: 1, used: 3, capacity: 3"),
         (pod(nodeSelector={"disk": "hdd"}), [], "NodeAffinity", "didn't match Pod's node affinity/selector"),
         (pod(securityContext={"sysctls": [{"name": "kernel.msgmax"}]}), [], "SysctlForbidden", "kernel.msgmax"),
+        (ported(80), [ported(81), ported(80, "UDP"), pod()], "", ""),
+        (ported(80), [ported(80)], "NodePorts", "node(s) didn't have free ports for the requested pod ports"),
+        (ported(80, hostIP="127.0.0.1"), [ported(80)], "NodePorts", "Predicate NodePorts failed: "),
+        (ported(80, hostIP="127.0.0.1"), [ported(80, hostIP="127.0.0.2")], "", ""),
     ],
 )
 def test_refusals(asked: Obj, others: list[Obj], reason: str, message: str) -> None:

@@ -13,8 +13,10 @@ import pytest
 from kubelet_world import World, container, pod
 
 from k8slab.api.objects import Obj
+from k8slab.clock import Clock
 from k8slab.kubelet.actions import Target, port_number
 from k8slab.kubelet.probes import Answer, Count, check
+from k8slab.runtime.simulated import SimulatedRuntime
 
 
 @asynccontextmanager
@@ -41,7 +43,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 def ask(probe: Obj, world: World | None = None) -> Awaitable[Answer]:
     ports = {"ports": [{"name": "http", "containerPort": 8080}]}
-    runtime: Any = world.runtime if world else None
+    runtime: Any = world.runtime if world else SimulatedRuntime(Clock())
     return check(probe, Target(runtime, "id", container(**ports), "127.0.0.1"))
 
 

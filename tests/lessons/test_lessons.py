@@ -18,10 +18,13 @@ QUICK = "05"
 
 
 @pytest.fixture
-def lab(tmp_path, request):
+def lab(tmp_path, request, monkeypatch):
     """A lab that is started by the notebook and taken down afterwards, without a trace."""
     name = f"lesson-{abs(hash(request.node.name)) % 10**6}"
     runtime = request.getfixturevalue("runtime") if "runtime" in request.fixturenames else "local"
+    if runtime == "docker":
+        for variable, value in request.getfixturevalue("docker_env").items():
+            monkeypatch.setenv(variable, value)
     place = Lab(tmp_path, runtime, name)
     settings = Settings(name=name, state_dir=str(place.state))
     yield place
@@ -82,10 +85,19 @@ def taught(runtime):
     ]
 
 
+def both(runtime):
+    """Each of them as its author solved it, and untouched."""
+    return [(*one, solved) for one in taught(runtime) for solved in (True, False)]
+
+
+ON_AN_ENGINE = [  # solved only: an exercise left alone is no other on another runtime
+    pytest.param(*one, True, marks=pytest.mark.engine) for one in taught("docker")
+]
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize(("runtime", "lesson"), [*taught("local"), *taught("simulated")])
-@pytest.mark.parametrize("solved", [True, False], ids=["solved", "exercise"])
+@pytest.mark.parametrize(("runtime", "lesson", "solved"), [*both("local"), *ON_AN_ENGINE, *both("simulated")])
 def test_every_lesson_twice_in_a_row(lab, runtime, lesson, solved):
     done = lab.run(lesson, solved=solved, times=2)
     assert announced_failures(done) == 2

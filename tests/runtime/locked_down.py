@@ -1,6 +1,6 @@
 """Run by test_unprivileged.py as another user: a day in the life of a runtime, optionally where user namespaces are forbidden.
 
-python locked_down.py <state folder> <subnet> [forbid]     prints what it saw as JSON
+python locked_down.py <state folder> <subnet> [forbid] [doctor]     prints what it (or the doctor) saw as JSON
 """
 
 from __future__ import annotations
@@ -78,4 +78,9 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[2]))
     if "forbid" in sys.argv:
         forbid_user_namespaces()
+    if "doctor" in sys.argv:
+        from k8slab import doctor
+
+        print(doctor.as_json(doctor.examine()))
+        sys.exit()
     print(json.dumps(asyncio.run(day(Path(sys.argv[1]), sys.argv[2]))))

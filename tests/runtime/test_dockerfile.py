@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from k8slab.runtime.dockerfile import DockerfileError, parse
+from k8slab.runtime.dockerfile import Copy, DockerfileError, Folder, Run, parse, stage_of
 
 
 def test_a_whole_dockerfile() -> None:
-    recipe = parse(
+    (recipe,) = parse(
         """
         # syntax and other comments
         ARG BASE=python:3.12-slim
@@ -30,7 +30,7 @@ def test_a_whole_dockerfile() -> None:
     assert recipe.base == "python:3.12-slim"
     assert recipe.env == {"A": "1", "B": "two words", "C": "-", "OLD": "the whole rest"} | {"C": recipe.env["C"]}
     assert recipe.workdir == "/srv/app"
-    assert [(copy.sources, copy.target, copy.mode) for copy in recipe.copies] == [
+    assert [(copy.sources, copy.target, copy.mode) for copy in recipe.steps if isinstance(copy, Copy)] == [
         (("a.py", "b.py"), "/srv/app/", 0o755),
         (("with space",), "/data/x", None),
     ]
@@ -53,18 +53,18 @@ def test_a_whole_dockerfile() -> None:
     ],
 )
 def test_variables(text: str, value: str) -> None:
-    assert parse(f"FROM scratch\nARG X=default\nENV V='{text}'", {"X": "given"}).env["V"] == value
+    assert parse(f"FROM scratch\nARG X=default\nENV V='{text}'", {"X": "given"})[-1].env["V"] == value
 
 
 @pytest.mark.parametrize("text", ["SIGINT", "INT", "2"])
 def test_stop_signals(text: str) -> None:
-    assert parse(f"FROM scratch\nSTOPSIGNAL {text}").stop_signal == "SIGINT"
+    assert parse(f"FROM scratch\nSTOPSIGNAL {text}")[-1].stop_signal == "SIGINT"
 
 
 def test_shell_form_and_what_entrypoint_forgets() -> None:
-    assert parse("FROM scratch\nCMD echo $HOME").command == ["/bin/sh", "-c", "echo $HOME"]
-    assert parse("FROM scratch\nCMD ['a']").command == ["/bin/sh", "-c", "['a']"]
-    assert parse('FROM scratch\nCMD ["x"]\nENTRYPOINT ["y"]').command is None
+    assert parse("FROM scratch\nCMD echo $HOME")[-1].command == ["/bin/sh", "-c", "echo $HOME"]
+    assert parse("FROM scratch\nCMD ['a']")[-1].command == ["/bin/sh", "-c", "['a']"]
+    assert parse('FROM scratch\nCMD ["x"]\nENTRYPOINT ["y"]')[-1].command is None
 
 
 @pytest.mark.parametrize(
@@ -72,10 +72,15 @@ def test_shell_form_and_what_entrypoint_forgets() -> None:
     [
         ("", "line 1: FROM is missing"),
         ("COPY a b", "line 1: COPY comes before FROM"),
-        ("FROM scratch\n\nRUN apt-get install x", "line 3: RUN cannot be carried out by the local runtime"),
-        ("FROM scratch\nFROM scratch", "line 2: FROM a second time"),
+        (
+            "FROM scratch\n\nRUN --mount=type=cache,target=/x make",
+            "line 3: RUN --mount=type=cache,target=/x is not supported",
+        ),
+        ("FROM scratch\nRUN <<EOF\nEOF", "line 2: RUN with a here-document"),
+        ("FROM scratch AS", "line 1: FROM is written"),
+        ("FROM scratch\nCOPY --chmod=u+x a b", "line 2: COPY --chmod=u+x: write the mode as a number"),
         ("FROM scratch\nONBUILD COPY a b", "line 2: ONBUILD is not supported"),
-        ("FROM scratch\nCOPY --from=x a b", "line 2: COPY --from is not supported"),
+        ("FROM scratch\nCOPY --exclude=x a b", "line 2: COPY --exclude is not supported"),
         ("FROM scratch\nCOPY a", "line 2: COPY needs at least one source and a target"),
         ("FROM scratch\nADD http://x/y /y", "line 2: ADD from a URL"),
         ("FROM scratch\nENV A='", "line 2: ENV cannot be read"),
@@ -88,3 +93,32 @@ def test_errors_name_line_and_instruction(text: str, message: str) -> None:
     with pytest.raises(DockerfileError) as caught:
         parse(text)
     assert message in str(caught.value)
+
+
+def test_what_an_image_hands_on_is_known_to_the_lines_below() -> None:
+    (recipe,) = parse(
+        "FROM base\nENV PATH=/app:$PATH\nWORKDIR sub\nRUN make", inherit=lambda recipe: ({"PATH": "/bin"}, "/w", "5")
+    )
+    assert recipe.env == {"PATH": "/app:/bin"}
+    assert recipe.workdir == "/w/sub"
+    folder, run = recipe.steps
+    assert isinstance(folder, Folder)
+    assert isinstance(run, Run)
+    assert (run.argv, run.env, run.workdir, run.user) == (
+        ("/bin/sh", "-c", "make"),
+        {"PATH": "/app:/bin"},
+        "/w/sub",
+        "5",
+    )
+
+
+def test_stages_have_arguments_of_their_own_and_names() -> None:
+    first, second, third = parse(
+        "ARG V=1\nFROM scratch AS Build\nARG V\nARG W=2\nENV A=$V$W\nFROM build\nENV B=$V$W.$A\n"
+        "FROM scratch\nCOPY --from=build /a /b\nCOPY --from=1 /c /d"
+    )
+    assert first.env == {"A": "12"}
+    assert second.env == {"A": "12", "B": ".12"}
+    copies = [step for step in third.steps if isinstance(step, Copy)]
+    assert [stage_of([first, second], copy.stage) for copy in copies] == [first, second]
+    assert stage_of([first, second], "other") is None

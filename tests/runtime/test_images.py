@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from k8slab.runtime.base import RuntimeFailure
-from k8slab.runtime.images import ImageStore, Source, builtin, reference
+from k8slab.runtime.images import Source, builtin, reference
+from k8slab.runtime.imagestore import ImageStore
 
 
 def source(folder: Path, dockerfile: str, files: dict[str, str] | None = None, **arguments: str) -> Source:
@@ -82,14 +83,14 @@ def test_layers_are_shared_and_change_with_their_content(tmp_path: Path) -> None
     first, second = store.get("a:1"), store.get("a:2")
     assert first.layers == second.layers
     assert first.id != second.id
-    assert second.env["V"] == "2"
+    assert second.config.env["V"] == "2"
     (one.folder / "top").write_text("changed")
     store.add("a:1", one)
     third = store.get("a:1")
     assert third.layers[0] == first.layers[0]
     assert third.layers[1] != first.layers[1]
     assert third.id != first.id
-    assert len(list((tmp_path / "store").iterdir())) == 3
+    assert len(list((tmp_path / "store" / "layers").iterdir())) == 3
 
 
 def test_an_image_on_another_image(tmp_path: Path) -> None:
@@ -97,8 +98,8 @@ def test_an_image_on_another_image(tmp_path: Path) -> None:
     top = source(tmp_path / "top", 'FROM base:1\nENV B=2\nENTRYPOINT ["y"]')
     store = ImageStore(tmp_path / "store", {"base:1": base, "top:1": top})
     image = store.get("top:1")
-    assert image.env == {"A": "1", "B": "2"}
-    assert (image.workdir, image.entrypoint, image.command) == ("/b", ("y",), ())
+    assert image.config.env == {"A": "1", "B": "2"}
+    assert (image.config.workdir, image.config.entrypoint, image.config.command) == ("/b", ("y",), ())
     assert content(store, "top:1") == {"/b/f": "f"}
 
 
@@ -107,8 +108,8 @@ def test_an_image_on_another_image(tmp_path: Path) -> None:
     [
         ("FROM nginx:1.27", "line 1: FROM nginx:1.27: the local runtime builds on python,"),
         ("FROM scratch\nCOPY nothing /x", "line 2: COPY nothing: there is no such file in bad/"),
-        ("FROM scratch\nCOPY ../secret /x", "line 2: COPY ../secret: is outside of the folder"),
-        ("FROM scratch\nRUN make", "line 2: RUN cannot be carried out"),
+        ("FROM scratch\nCOPY ../secret /x", "line 2: COPY ../secret: is outside of the folder bad/"),
+        ("FROM scratch\nRUN make", "line 2: RUN cannot be carried out while a pod waits"),
     ],
 )
 def test_what_cannot_be_built_says_why(tmp_path: Path, dockerfile: str, message: str) -> None:
@@ -127,7 +128,7 @@ def test_a_base_image_given_by_argument(tmp_path: Path) -> None:
         "p:2": source(tmp_path / "p", text, BASE="registry.local/debian:12"),
     }
     store = ImageStore(tmp_path / "store", sources)
-    assert store.get("p:1").python
-    assert "/opt/python/bin" in store.get("p:1").env["PATH"]
-    assert not store.get("p:2").python
+    assert store.get("p:1").config.python
+    assert "/opt/python/bin" in store.get("p:1").config.env["PATH"]
+    assert not store.get("p:2").config.python
     assert store.get("p:2").layers == ()

@@ -12,7 +12,11 @@ from k8slab.runtime.isolation import unfenced
 
 def test_each_fence_is_there_or_explained() -> None:
     found = isolation.probe()
-    assert found.fences | found.missing.keys() >= set(FENCES)
+    assert found.fences | found.missing.keys() >= set(FENCES) - {"net"}
+    for shared in ("", "pods share it"):
+        real = isolation.abilities(found, Cgroups("test", {}), shared)
+        assert ("net" in real.fences, real.missing.get("net", "")) == (not shared, shared)
+        assert real.fences | real.missing.keys() >= set(FENCES)
     assert not found.fences & found.missing.keys()
     assert isolation.probe() is found
 
@@ -61,7 +65,8 @@ def test_a_kernel_that_is_set_to_refuse_is_recognised(tmp_path: Path, monkeypatc
 
 
 def test_no_fence_is_no_fence() -> None:
-    assert set(unfenced("why").missing) == set(FENCES)
+    assert set(unfenced("why").missing) >= set(FENCES) - {"net"}
+    assert unfenced("why").fences == frozenset()
 
 
 def test_limits_without_control_groups_are_explained() -> None:

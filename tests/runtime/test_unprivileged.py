@@ -64,7 +64,8 @@ def day(python: str, state: Path, *how: str) -> dict[str, Any]:
         **as_user(),
     )
     assert done.returncode == 0, done.stderr
-    return dict(json.loads(done.stdout))
+    said = json.loads(done.stdout)
+    return {f"{one['group']} {one['name']}": one for one in said} if "doctor" in how else dict(said)
 
 
 def check(seen: dict[str, Any]) -> None:
@@ -94,3 +95,16 @@ def test_another_user_where_user_namespaces_are_forbidden(python: str, state: Pa
             assert "seccomp=unconfined" in seen["missing"][fence]
         else:
             assert "apt install bubblewrap" in seen["missing"][fence]
+
+
+def test_the_doctor_says_something_else_to_each(python: str, state: Path) -> None:
+    user, locked = day(python, state, "doctor"), day(python, state, "doctor", "forbid")
+    for seen in (user, locked):
+        assert not seen["fence net"]["present"]
+        assert "needs root" in seen["fence net"]["detail"]
+        assert seen["guard privileges"]["present"]
+    assert user["fence mount"]["present"] or user["fence mount"]["detail"]
+    assert not locked["fence mount"]["present"]
+    files = locked["guard files"]
+    assert files["present"] or "can read and change your files" in files["detail"]
+    assert "a container sees every process here" in locked["fence pid"]["detail"]

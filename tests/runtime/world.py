@@ -12,12 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from k8slab.runtime.base import ContainerSpec, ContainerState, LogLine, PodConfig, Runtime
+from k8slab.runtime.docker import DockerRuntime
+from k8slab.runtime.engine import connect
 from k8slab.runtime.local import LocalRuntime
+from tests import engine as engines
 
 WEB = "k8slab/web:v1"
 _numbers = itertools.count(1)
 # Tests run side by side, and loopback is one for all: each process of tests has a range of its own.
 SUBNET = f"127.{100 + os.getpid() % 120}.0.0/16"
+
+
+BRIDGED = f"10.{100 + os.getpid() % 120}.0.0/16"  # the same for engines' networks
 
 
 def cidr(node: int = 1) -> str:
@@ -38,6 +44,18 @@ async def local(state: Path, lab: str = "test", *, fenced: bool = True) -> Async
     runtime = LocalRuntime(state, lab, SUBNET, fenced=fenced)
     await runtime.open()
     try:
+        yield runtime
+    finally:
+        await runtime.close(leave_running=False)
+
+
+@asynccontextmanager
+async def docker(state: Path, host: str, lab: str = "test") -> AsyncIterator[DockerRuntime]:
+    """A runtime on this engine. Give `SUBNET` another value first: an engine has no networks in 127.0.0.0/8."""
+    found = await asyncio.to_thread(connect.ask, host)
+    runtime = DockerRuntime(found, state, lab, SUBNET, engines.BASE)
+    try:
+        await runtime.open()
         yield runtime
     finally:
         await runtime.close(leave_running=False)

@@ -6,6 +6,7 @@ import json
 import os
 import queue
 import re
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,18 @@ class Alive:
         while not self.sent.empty():
             self.heard.append(self.sent.get())
             self.page.evaluate("(message) => heard(message)", self.heard[-1])
+
+    def changes(self, change: Callable[[], object]) -> None:
+        """Make something happen, and wait until the page has drawn it."""
+        seq = self.view._seq
+        change()
+        self.until(lambda: self.view._seq > seq)
+        for _ in range(2):  # the second is begun only when what followed the first was sent
+            done = threading.Event()
+            self.view.post(done.set)
+            self.until(done.is_set)
+        self.pump()
+        self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
     def until(self, what: str | Callable[[], object]) -> Any:
         """Wait for a JavaScript expression, or a function, to be true; carries messages meanwhile."""

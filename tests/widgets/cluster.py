@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import queue
 from typing import Any
 
 from k8slab.clock import to_timestamp
@@ -108,16 +109,16 @@ def service(name="web", selector=None, port=80, address="127.64.250.9", **more):
     )
 
 
-def endpoints(*pods, name="web"):
-    """The EndpointSlice of a Service with these pods, ready ones."""
+def endpoints(*ready, name="web", waiting=()):
+    """The EndpointSlice of a Service with these pods, those that are ready and those that are not."""
     found = thing("EndpointSlice", f"{name}-1", {}, {}, labels={"kubernetes.io/service-name": name})
     found["endpoints"] = [
         {
             "addresses": ["127.64.1.9"],
-            "conditions": {"ready": True},
-            "targetRef": {"kind": "Pod", "name": each["metadata"]["name"]},
+            "conditions": {"ready": ok},
+            "targetRef": {"kind": "Pod", "name": each["metadata"]["name"], "uid": each["metadata"]["uid"]},
         }
-        for each in pods
+        for each, ok in [*((one, True) for one in ready), *((one, False) for one in waiting)]
     ]
     return found
 
@@ -134,7 +135,14 @@ def mixed(now=START):
         for n, state in enumerate(states)
     ]
     gone = leaving(pod("web-7d5bc-leaves", owner=rs), 30, now)
-    return [*nodes, web, rs, *pods, gone, pod("web-7d5bc-lost1", "node-3", owner=rs)]
+    cart = deployment("cart", 2, "k8slab/cart:v3", namespace="shop", at=START + 9)
+    carts = replica_set("cart-6f8d9", 2, cart, namespace="shop")
+    behind = [
+        pod(f"cart-6f8d9-{n}xk2", f"node-{n}", owner=carts, image="k8slab/cart:v3", namespace="shop") for n in (1, 2)
+    ]
+    ends = endpoints(pods[0], pods[7], waiting=[pods[1]])
+    lost = pod("web-7d5bc-lost1", "node-3", owner=rs)
+    return [*nodes, web, rs, cart, carts, service(), ends, *pods, gone, lost, *behind]
 
 
 class Following:
@@ -147,6 +155,29 @@ class Following:
 
     def __call__(self):
         self._stop()
+
+
+class FakeProcess:
+    """A process on a terminal that says what was typed to it, and what a test has it say."""
+
+    def __init__(self):
+        self.ended, self._out = "", queue.SimpleQueue()
+        self.say("/app $ ")
+
+    def say(self, text):
+        self._out.put(text.encode())
+
+    def read(self):
+        return self._out.get()
+
+    def write(self, data):
+        self.say(f"you typed {data.decode()!r}\r\n")
+
+    def resize(self, size):
+        self.size = size
+
+    def close(self):
+        self._out.put(b"")
 
 
 class FakeApi:
@@ -187,6 +218,11 @@ class FakeApi:
     def post(self, path, body):
         self._called("post", path, body)
 
+    def execute(self, name, namespace, command, container=""):
+        self._called("execute", name, namespace, tuple(command))
+        self.process = FakeProcess()
+        return self.process
+
     def logs(self, name, namespace="", *, tail=None, previous=False):
         self._called("logs", name, namespace, previous)
         return f"log of {name}\n<b>not markup</b>"
@@ -206,4 +242,8 @@ class FakeLab:
         fences = {"fences": ["session", "folder", "environment", "limits"], "missing": {"cgroup": "not writable here"}}
         all_fences = ["session", "folder", "environment", "limits", "pid", "mount", "cgroup"]
         known = {"runtime": "local", "version": "1.36", "all_fences": all_fences, "crash": True, "power": True}
+        self.context, self.namespace = None, "default"
         self.abilities = {**known, **fences, **abilities}
+
+    def shell_environment(self):
+        return {"KUBECONFIG": "/the/kubeconfig"}

@@ -32,8 +32,7 @@ def view(case):
 def test_it_is_for_everybody(page, case, view, dark):
     """axe-core's findings, names, sizes, contrast; nothing cut off; the picture is kept for the gallery."""
     alive = Alive(page, view, dark=dark)
-    case.change(view.lab, view)
-    alive.until("document.querySelector('.kl [role=status]')?.textContent || true")
+    alive.changes(lambda: case.change(view.lab, view))
     width = page.viewport_size["width"]
     name = f"{case.name}{'-dark' if dark else ''}{'' if width == 1280 else f'-{width}'}"
     shot(page, name, "" if dark or width != 1280 else case.caption)
@@ -48,10 +47,7 @@ def test_two_copies_follow_and_go(page, case, view):
     alive = Alive(page, view)
     page.evaluate("window.first = stop; show(); null")
     assert page.locator("#out > .kl").count() == 2
-    seq = view._seq
-    case.change(view.lab, view)
-    alive.until(lambda: view._seq > seq)
-    alive.pump()
+    alive.changes(lambda: case.change(view.lab, view))
     page.evaluate("first(); null")
     assert page.locator("#out > .kl").count() == 1
     page.evaluate("stop(); null")
@@ -84,10 +80,7 @@ def test_a_kernel_that_is_gone_is_told(page, case, view):
 @pytest.mark.parametrize("page", [{"motion": "reduce"}], indirect=True, ids=["still"])
 def test_nothing_moves_for_those_who_asked(page, case, view):
     alive = Alive(page, view)
-    seq = view._seq
-    case.change(view.lab, view)
-    alive.until(lambda: view._seq > seq)
-    alive.pump()
+    alive.changes(lambda: case.change(view.lab, view))
     assert page.evaluate("document.getAnimations().filter((a) => a.playState === 'running').length") == 0
 
 

@@ -30,6 +30,7 @@ class Container:
         self.first = 0  # the container's first process
         self.told = b""  # by bubblewrap, so far
         self.gate = -1  # a fenced one waits until this is closed
+        self.trouble = self.info = -1  # what goes wrong before the command runs; what bubblewrap tells
         self.stdin = -1
         self.memory: int = spec.get("memory", 0)  # bytes, to be watched from here; 0: no limit, or the kernel's work
         self.outputs: dict[int, bytes] = {}  # file descriptor -> stream

@@ -19,7 +19,7 @@ from .attach import Listeners, Typing
 from .container import Answer, Container, ignore
 from .link import CHUNK, Link
 from .reap import kill_marked, leave_cgroups, memory_of
-from .spawn import become, enter_cgroup
+from .spawn import become
 
 WATCH = 100  # milliseconds between looks at the memory of containers that no control group limits
 IDLE, ORPHANED = 10.0, 3600.0  # seconds without a server after which an empty shim ends; after which any shim does
@@ -235,20 +235,26 @@ class Keeper:
         for fd in (*streams, info_in, gate, trouble_in):
             if fd >= 0:
                 os.close(fd)
-        problem = os.read(trouble, 4096)  # comes back empty as soon as the command has taken the child's place
-        os.close(trouble)
         self.containers[container.id] = container
         for fd in container.outputs:
             os.set_blocking(fd, False)
             self.watch(fd, partial(self.carry, container, fd))
+        container.trouble, container.info = trouble, info
+        self.watch(trouble, lambda: self.begun(container))
+
+    # a container's life
+
+    def begun(self, container: Container) -> None:
+        """The command has taken the child's place, and `trouble` is empty; or it says why not."""
+        problem = os.read(container.trouble, 4096)
+        self.unwatch(container.trouble)
+        container.trouble, info = -1, container.info
         if problem:
             container.fail(problem.decode(errors="replace"))
         if info >= 0:
             self.watch(info, lambda: self.fenced(container, info))
         elif not problem:
             self.runs(container, container.child)
-
-    # a container's life
 
     def fenced(self, container: Container, info: int) -> None:
         """bubblewrap tells the pid of the first process, which waits at the gate until its limits are set."""
@@ -261,8 +267,6 @@ class Keeper:
             return
         first = json.loads(container.told)["child-pid"]
         try:
-            for folder in container.spec.get("cgroups", ()):
-                enter_cgroup(folder, first)
             for name, value in container.spec.get("late_limits", {}).items():
                 resource.prlimit(first, getattr(resource, name), (value, value))
         except OSError as failure:  # without its limits it must not run
@@ -318,11 +322,14 @@ class Keeper:
 
     def end(self, container: Container, code: int) -> None:
         """The first process is gone, and so goes the rest; then, with all of its output in the log, its end is told."""
-        if not container.spec.get("contained") or not container.started:
+        if container.trouble >= 0:
+            self.begun(container)
+        folders = container.spec.get("cgroups", ())
+        if not folders and not (container.spec.get("contained") and container.started):
             kill_marked(container.id)
         if container in self.starting:
             self.starting.remove(container)
-        container.oom |= leave_cgroups(container.spec.get("cgroups", ()))
+        container.oom |= leave_cgroups(folders)
         for fd in list(container.outputs):
             for _ in range(64):  # all a pipe can hold; the dead write no more
                 if not self.carry(container, fd):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
 from collections.abc import Iterable
 
+ROUNDS = 100  # of looking for more, at most
+PATIENCE = 10.0  # seconds that the dead may take to leave
 MARK = "K8SLAB_CONTAINER"  # in the environment of every process of a container, with the container's id
 
 
@@ -19,13 +22,25 @@ def kill(pid: int, number: int = signal.SIGKILL) -> None:
 
 
 def kill_marked(id: str) -> None:
-    """Kill every process that carries the container's mark, those that left its session and changed parents, too."""
-    for number in [signal.SIGSTOP, *[signal.SIGKILL] * 100]:  # stopped first, they cannot fork faster than we kill
+    """Kill every process that carries the container's mark, those that left its session and changed parents, too.
+
+    A bomb forks faster than we kill. So all are stopped before one dies: those that stand still take the places that
+    the container may have, and there are none for more.
+    """
+    stopped: set[int] = set()
+    for _ in range(ROUNDS):
+        moving = set(marked().get(id, ())) - stopped
+        if not moving:
+            break
+        for pid in moving:
+            kill(pid, signal.SIGSTOP)
+        stopped |= moving
+    for _ in range(ROUNDS):
         pids = marked().get(id, ())
         if not pids:
             return
         for pid in pids:
-            kill(pid, number)
+            kill(pid)
 
 
 def marked() -> dict[str, list[int]]:
@@ -57,11 +72,19 @@ def memory_of(pid: int) -> int:
 
 
 def leave_cgroups(folders: Iterable[str]) -> bool:
-    """Kill who is left in them, remove them; True if the kernel had killed there for want of memory."""
+    """Kill who is left in them, remove them; True if the kernel had killed there for want of memory.
+
+    Nobody in them can fork meanwhile. To ask the kernel for members takes no lock of theirs; to read the environment
+    of processes that fork all the time does, and waits for each.
+    """
     oom = False
+    late = time.monotonic() + PATIENCE
+    for folder in folders:
+        with contextlib.suppress(OSError), open(f"{folder}/pids.max", "w") as most:
+            most.write("0")
     for folder in folders:
         oom = oom_kills(folder) > 0 or oom
-        for _ in range(100):
+        while time.monotonic() < late:
             try:
                 os.rmdir(folder)
                 break

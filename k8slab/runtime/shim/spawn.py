@@ -5,15 +5,19 @@ from __future__ import annotations
 import ctypes
 import fcntl
 import os
+import platform
 import resource
 import signal
 import termios
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from . import landlock, seccomp
+
 PR_SET_PDEATHSIG, PR_SET_NAME, PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 15, 24, 36, 38
 NS_GET_USERNS = 0xB701  # the user namespace that owns a namespace (ioctl_ns(2))
 CAPABILITY_VERSION_3 = 0x20080522
+CLONE_NEWNET = 0x40000000
 NAMESPACES = ("user", "cgroup", "ipc", "uts", "pid", "mnt")  # `user` first: it gives the right to enter the others
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -28,19 +32,27 @@ def become(spec: dict[str, Any], streams: Sequence[int], info: int, gate: int, t
     try:
         signal.set_wakeup_fd(-1)
         prepare(spec, streams)
+        if spec.get("network"):  # first: the right to is this machine's, not that of a user namespace
+            enter_network(spec["network"])
         if not host:
             own_session(spec)
+        for folder in spec.get("enter", spec.get("cgroups", ())):  # before bubblewrap: its cgroup namespace begins here
+            enter_cgroup(folder)
         if spec["fenced"]:
             path, argv = spec["bubblewrap"], bubblewrap_line(spec, info, gate)
         else:
             path, argv = spec["argv"][0], spec["argv"]
-            for folder in spec.get("enter", spec.get("cgroups", ())):
-                enter_cgroup(folder, 0)
             if host:
                 join(host)
                 own_session(spec)
             give_up_privileges()
+            if walls := spec.get(
+                "walls"
+            ):  # a command that is run in a container may signal it: it is beside it, not inside
+                landlock.restrict(walls["reading"], walls["writing"], scoped=not host)
             os.chdir(spec["cwd"])
+            if spec.get("filtered"):
+                seccomp.filter_self()
         os.execvpe(path, argv, spec["env"])
     except BaseException as failure:  # whatever it is: the parent's loop must never go on in its child
         reason = failure.strerror if isinstance(failure, OSError) and failure.strerror else repr(failure)
@@ -76,21 +88,30 @@ def bubblewrap_line(spec: dict[str, Any], info: int, gate: int) -> list[str]:
     for fd in (info, gate):
         os.set_inheritable(fd, True)
     options = ["--info-fd", str(info), "--block-fd", str(gate), *spec["options"]]
-    return [spec["title"], "--args", str(readable("\0".join(options) + "\0")), "--", *spec["argv"]]
+    if spec.get("filtered"):
+        options += ["--seccomp", str(readable(seccomp.program(platform.machine())))]
+    return [spec["title"], "--args", str(readable("\0".join(options).encode() + b"\0")), "--", *spec["argv"]]
 
 
-def readable(text: str) -> int:
-    """A file descriptor, open across exec, to read the text from."""
-    fd = os.memfd_create("arguments", 0)
-    os.write(fd, text.encode())
+def readable(content: bytes) -> int:
+    """A file descriptor, open across exec, to read this from."""
+    fd = os.memfd_create("for bubblewrap", 0)
+    os.write(fd, content)
     os.lseek(fd, 0, os.SEEK_SET)
     return fd
 
 
-def enter_cgroup(folder: str, pid: int) -> None:
-    """Move a process (0: this one) into a control group."""
+def enter_cgroup(folder: str) -> None:
+    """Move this process into a control group. Whoever forks all the time can hold that up for a second or two."""
     with open(f"{folder}/cgroup.procs", "w") as procs:
-        procs.write(str(pid))
+        procs.write("0")
+
+
+def enter_network(path: str) -> None:
+    """Go on in another network (`ip netns`)."""
+    with open(path) as there:
+        if libc.setns(there.fileno(), CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), "cannot enter the pod's network: " + os.strerror(ctypes.get_errno()))
 
 
 def join(first: int) -> None:

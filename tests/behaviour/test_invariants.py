@@ -1,0 +1,508 @@
+"""Whatever is done to a lab, in whatever order: once it is quiet, what is wanted is what runs, and nothing else is left.
+
+Hypothesis makes up the stories: Deployments and a StatefulSet come, grow, are updated (well and badly), rolled back,
+deleted; containers crash; nodes are cordoned, drained, lose their power and get it back; the server is killed with
+SIGKILL and started again. `lookout.py` watches meanwhile that none breaks its promises. The long run does it with real
+processes.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any, ClassVar
+
+import psutil
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+
+from k8slab.api.errors import ApiError, NotFound
+from k8slab.api.objects import is_pod_ready
+from tests.behaviour.cluster import Cluster, Obj, running, until
+from tests.behaviour.lookout import Lookout, Promise
+
+NODES = ("node-1", "node-2", "node-3")
+GOOD, BAD = ("k8slab/web:v1", "k8slab/web:v2"), "k8slab/web:does-not-exist"
+NAMES, SET = ("a", "b", "c"), "s"
+QUIET = 0.25  # seconds without a change
+
+
+class Wanted:
+    """A Deployment as it was asked for last."""
+
+    def __init__(self, replicas: int, surge: int, unavailable: int) -> None:
+        self.replicas, self.surge, self.unavailable = replicas, surge, unavailable
+        self.image = GOOD[0]
+        self.before = GOOD[0]  # what `rollout undo` goes back to
+        self.steady = False  # whether it had come to rest, with nothing broken since
+
+    def promise(self, *also: int) -> Promise:
+        """What its pods keep to now, and on the way from other sizes."""
+        sizes = (self.replicas, *also)
+        return Promise(max(sizes) + self.surge, min(sizes) - self.unavailable if self.steady else 0)
+
+
+class WantedSet:
+    """The StatefulSet as it was asked for last."""
+
+    def __init__(self, replicas: int, ordered: bool) -> None:
+        self.replicas, self.ordered, self.image = replicas, ordered, GOOD[0]
+
+
+class Lab(RuleBasedStateMachine):
+    """One story. `cluster` is set by the test that tells it."""
+
+    cluster: ClassVar[Cluster]
+    real: ClassVar[bool]
+    most_crashes: ClassVar[int]
+    story: ClassVar[list[str]]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wanted: dict[str, Wanted] = {}
+        self.set: WantedSet | None = None
+        self.off: set[str] = set()
+        self.cordoned: set[str] = set()
+        self.since_quiet = self.crashes = 0
+        Lab.story = []
+
+    @initialize(replicas=st.integers(1, 5), surge=st.integers(0, 2), unavailable=st.integers(0, 2))
+    def begin(self, replicas: int, surge: int, unavailable: int) -> None:
+        self.api = self.cluster.api
+        self.api.post("/k8slab/reset", {})
+        self.lookout = Lookout(self.api, "default")
+        self.create(replicas, surge, unavailable)
+
+    def teardown(self) -> None:
+        if hasattr(self, "lookout"):
+            try:
+                self.settle()
+            finally:
+                self.lookout.close()
+                print(f"{self.lookout.seen} changes of pods seen:", "; ".join(Lab.story))
+
+    def note(self, *words: object) -> None:
+        Lab.story.append(" ".join(map(str, words)))
+        self.since_quiet += 1
+
+    # ---- what is done -------------------------------------------------------------------------------------------
+
+    @precondition(lambda self: len(self.wanted) < len(NAMES))
+    @rule(replicas=st.integers(0, 5), surge=st.integers(0, 2), unavailable=st.integers(0, 2))
+    def create(self, replicas: int, surge: int, unavailable: int) -> None:
+        name = next(n for n in NAMES if n not in self.wanted)
+        wanted = Wanted(replicas, surge or int(not unavailable), unavailable)
+        self.note("create", name, replicas, "surge", wanted.surge, "unavailable", unavailable)
+        until(lambda: self.find("Deployment", name) is None and not self.there(name), f"the old {name} is gone")
+        self.wanted[name] = wanted
+        self.lookout.promises[name] = wanted.promise()
+        self.api.create(deployment(name, wanted, real=self.real))
+        self.api.create(service(name))
+
+    @precondition(lambda self: self.wanted)
+    @rule(which=st.integers(0, 9), replicas=st.integers(0, 6))
+    def scale(self, which: int, replicas: int) -> None:
+        name, wanted = self.choose(which)
+        self.note("scale", name, wanted.replicas, "->", replicas)
+        wanted.replicas = replicas
+        wanted.steady = False  # more replicas are not there at once, nor are fewer: until it is quiet, the most counts
+        self.lookout.promises[name] = wanted.promise(self.lookout.promises[name].most - wanted.surge)
+        self.api.patch("Deployment", name, "default", {"spec": {"replicas": replicas}}, "scale")
+
+    @precondition(lambda self: self.wanted)
+    @rule(which=st.integers(0, 9), image=st.sampled_from((*GOOD, BAD)))
+    def update(self, which: int, image: str) -> None:
+        name, wanted = self.choose(which)
+        self.note("update", name, "to", image)
+        if image != wanted.image:
+            wanted.before, wanted.image = wanted.image, image
+        containers = {"containers": [{"name": "web", "image": image}]}
+        self.api.patch("Deployment", name, "default", {"spec": {"template": {"spec": containers}}}, form="strategic")
+
+    @precondition(lambda self: self.since_quiet >= 2 and any(w.image != BAD for w in self.wanted.values()))
+    @rule()
+    def roll_out_in_peace(self) -> None:
+        """Nothing is broken meanwhile: the promise of what stays available is kept."""
+        self.settle()
+        name = next(n for n, w in self.wanted.items() if w.image != BAD)
+        self.update(sorted(self.wanted).index(name), next(i for i in GOOD if i != self.wanted[name].image))
+        self.settle()
+
+    @precondition(lambda self: any(w.image != w.before for w in self.wanted.values()))
+    @rule()
+    def undo(self) -> None:
+        name, wanted = next((n, w) for n, w in self.wanted.items() if w.image != w.before)
+        self.note("undo", name, "to", wanted.before)
+        until(lambda: len(self.api.list("ReplicaSet", "default", f"app={name}")) >= 2, "there is something to undo")
+        self.cluster.kubectl("rollout", "undo", f"deployment/{name}")
+        wanted.image, wanted.before = wanted.before, wanted.image
+
+    @precondition(lambda self: self.wanted)
+    @rule(which=st.integers(0, 9))
+    def delete(self, which: int) -> None:
+        name, _ = self.choose(which)
+        self.note("delete", name)
+        del self.wanted[name], self.lookout.promises[name]
+        self.api.delete("Deployment", name, "default")
+        self.api.delete("Service", name, "default")
+
+    @precondition(lambda self: self.set is None)
+    @rule(replicas=st.integers(0, 4), ordered=st.booleans())
+    def create_set(self, replicas: int, ordered: bool) -> None:
+        self.note("create set", replicas, "in order" if ordered else "in parallel")
+        until(lambda: self.find("StatefulSet", SET) is None and not self.there(SET), "the old set is gone")
+        self.set = WantedSet(replicas, ordered)
+        if ordered and not self.off | self.cordoned:
+            self.lookout.in_order.add(SET)
+        self.api.create(stateful_set(self.set, real=self.real))
+        self.api.create(service(SET))
+
+    @precondition(lambda self: self.set)
+    @rule(replicas=st.integers(0, 4))
+    def scale_set(self, replicas: int) -> None:
+        assert self.set
+        self.note("scale set", self.set.replicas, "->", replicas)
+        self.set.replicas = replicas
+        self.api.patch("StatefulSet", SET, "default", {"spec": {"replicas": replicas}}, "scale")
+
+    @precondition(lambda self: self.set)
+    @rule(image=st.sampled_from(GOOD))
+    def update_set(self, image: str) -> None:
+        """Never to a bad one: whoever goes back from that has to delete the pod that waits (as in Kubernetes)."""
+        assert self.set
+        self.note("update set to", image)
+        self.set.image = image
+        containers = {"containers": [{"name": "web", "image": image}]}
+        self.api.patch("StatefulSet", SET, "default", {"spec": {"template": {"spec": containers}}}, form="strategic")
+
+    @precondition(lambda self: self.set)
+    @rule()
+    def delete_set(self) -> None:
+        self.note("delete set")
+        self.set = None
+        self.lookout.in_order.clear()
+        self.api.delete("StatefulSet", SET, "default")
+        self.api.delete("Service", SET, "default")
+
+    @precondition(lambda self: self.wanted)
+    @rule(which=st.integers(0, 99), how=st.sampled_from(("crash", "delete", "force")))
+    def kill(self, which: int, how: str) -> None:
+        pods = [pod for pod in self.pods() if pod["spec"].get("nodeName")]
+        name = pods[which % len(pods)]["metadata"]["name"] if pods else "nobody"
+        self.note(how, name)
+        self.broken()
+        with suppress(ApiError):  # it may be gone, or its container may not run just now
+            if how == "crash":
+                self.api.post("/k8slab/crash", {"namespace": "default", "pod": name})
+            else:
+                self.api.delete("Pod", name, "default", grace=0 if how == "force" else None)
+
+    @rule(node=st.sampled_from(NODES), evict=st.booleans())
+    def drain(self, node: str, evict: bool) -> None:
+        self.note("drain" if evict else "cordon", node)
+        self.broken()
+        self.cordoned.add(node)
+        self.api.patch("Node", node, "", {"spec": {"unschedulable": True}})
+        for pod in self.pods() if evict and node not in self.off else ():
+            if pod["spec"].get("nodeName") == node:
+                with suppress(NotFound):
+                    self.evict(pod["metadata"]["name"])
+
+    @precondition(lambda self: self.cordoned)
+    @rule()
+    def uncordon(self) -> None:
+        self.note("uncordon", *self.cordoned)
+        for node in self.cordoned:
+            self.api.patch("Node", node, "", {"spec": {"unschedulable": None}})
+        self.cordoned.clear()
+
+    @precondition(lambda self: len(self.off) < 2)
+    @rule(which=st.integers(0, 2))
+    def power_off(self, which: int) -> None:
+        node = [n for n in NODES if n not in self.off][which % (len(NODES) - len(self.off))]
+        self.note("power off", node)
+        self.broken()
+        self.off.add(node)
+        self.cluster.power(node, False)
+
+    @precondition(lambda self: self.off)
+    @rule()
+    def power_on(self) -> None:
+        self.note("power on", *self.off)
+        self.broken()
+        for node in self.off:
+            self.cluster.power(node, True)
+        self.off.clear()
+
+    @precondition(lambda self: self.since_quiet >= 2 and self.crashes < self.most_crashes)
+    @rule(calm=st.booleans())
+    def crash_the_server(self, calm: bool) -> None:
+        if calm:
+            self.settle()
+        self.note("kill -9 the server", "when it was quiet" if calm else "")
+        self.crashes += 1
+        before = self.identities()
+        pid = int(self.api.request("GET", "/k8slab/status")["pid"])
+        os.kill(pid, signal.SIGKILL)
+        with suppress(psutil.NoSuchProcess):
+            psutil.Process(pid).wait(10)
+        self.cluster.up()
+        if calm:
+            self.settle()
+            assert self.identities() == before, "a pod was replaced or restarted because the server was"
+
+    @precondition(lambda self: self.since_quiet >= 3)
+    @rule()
+    def quiet(self) -> None:
+        self.settle()
+
+    # ---- what must hold -----------------------------------------------------------------------------------------
+
+    def settle(self) -> None:
+        """Wait until nothing changes and all that can be had is there, then look at everything."""
+        self.note("settle")
+        self.since_quiet = 0
+        until(self.rested, f"it comes to rest; the story: {'; '.join(Lab.story)}", patience=90)
+        until(lambda: self.lookout.has_seen(self.pods()), "the lookout has seen all of it")
+        self.check_owners()
+        self.check_addresses()
+        for name in (*self.wanted, *([SET] if self.set else [])):
+            until(lambda name=name: self.endpoints_match(name), f"endpoints of {name}; {Lab.story}")  # type: ignore[misc]
+        if self.real:
+            until(self.processes_match, f"processes; {Lab.story}")
+        assert self.lookout.broken == [], f"{self.lookout.broken}; the story: {'; '.join(Lab.story)}"
+        for name, wanted in self.wanted.items():
+            wanted.steady = wanted.image != BAD and len(self.off | self.cordoned) < len(NODES)
+            self.lookout.promises[name] = wanted.promise()
+        if self.set and self.set.ordered and not self.off | self.cordoned:
+            self.lookout.in_order.add(SET)
+
+    def rested(self) -> bool:
+        """Whether every Deployment is as wanted, and nothing has changed for a while."""
+        version = self.versions()
+        as_wanted = all(self.is_as_wanted(n, w) for n, w in self.wanted.items())
+        return as_wanted and (self.set is None or self.is_set_as_wanted(self.set)) and self.is_still(version)
+
+    def is_still(self, version: Any) -> bool:
+        time.sleep(QUIET)
+        return bool(self.versions() == version)
+
+    def versions(self) -> Any:
+        kinds = ("Deployment", "ReplicaSet", "StatefulSet", "Pod")
+        return {
+            (o["metadata"]["uid"], o["metadata"]["resourceVersion"]) for k in kinds for o in self.api.list(k, "default")
+        }
+
+    def is_as_wanted(self, name: str, wanted: Wanted) -> bool:
+        deployment = self.api.get("Deployment", name, "default")
+        status = deployment["status"]
+        if status.get("observedGeneration") != deployment["metadata"]["generation"]:
+            return False
+        alive = [p for p in self.pods(name) if "deletionTimestamp" not in p["metadata"] and not ended(p)]
+        here = [p for p in alive if is_pod_ready(p) and p["spec"]["nodeName"] not in self.off]
+        if any(p["spec"].get("nodeName") in self.off for p in alive):
+            return False  # they are evicted in the end
+        if not set(NODES) - self.off - self.cordoned:
+            return True  # nothing can be started anywhere
+        if wanted.image == BAD:
+            return len(alive) <= wanted.replicas + wanted.surge
+        same = all(p["spec"]["containers"][0]["image"] == wanted.image for p in here)
+        counted = [status.get(k, 0) for k in ("replicas", "updatedReplicas", "availableReplicas")]
+        return same and len(alive) == len(here) == wanted.replicas and counted == [wanted.replicas] * 3
+
+    def is_set_as_wanted(self, wanted: WantedSet) -> bool:
+        found, pods = self.api.get("StatefulSet", SET, "default"), self.pods(SET)
+        status = found["status"]
+        if status.get("observedGeneration") != found["metadata"]["generation"]:
+            return False
+        lost = [p for p in pods if p["spec"].get("nodeName") in self.off]
+        if lost or not set(NODES) - self.off - self.cordoned:  # no second pod of its name while the first may run
+            return all("deletionTimestamp" in p["metadata"] for p in lost)
+        good = [p for p in pods if is_pod_ready(p) and p["spec"]["containers"][0]["image"] == wanted.image]
+        names = sorted(p["metadata"]["name"] for p in good)
+        counted = [status.get(k, 0) for k in ("replicas", "readyReplicas", "updatedReplicas", "availableReplicas")]
+        return names == [f"{SET}-{n}" for n in range(wanted.replicas)] and counted == [len(pods)] * 4
+
+    def check_owners(self) -> None:
+        deployments = {d["metadata"]["uid"]: d["metadata"]["name"] for d in self.api.list("Deployment", "default")}
+        assert set(deployments.values()) == set(self.wanted), Lab.story
+        until(lambda: self.owners_of("ReplicaSet") <= set(deployments), f"ReplicaSets without owner; {Lab.story}")
+        sets = {s["metadata"]["uid"] for k in ("ReplicaSet", "StatefulSet") for s in self.api.list(k, "default")}
+        until(lambda: self.owners_of("Pod") <= sets, f"pods without owner; {Lab.story}")
+
+    def owners_of(self, kind: str) -> set[str]:
+        """The uids of the controllers of what is not on its way out on a node that cannot answer."""
+        return {
+            obj["metadata"]["ownerReferences"][0]["uid"] for obj in self.api.list(kind, "default")
+            if not ("deletionTimestamp" in obj["metadata"] and obj["spec"].get("nodeName") in self.off)
+        }  # fmt: skip
+
+    def check_addresses(self) -> None:
+        addresses = [p["status"]["podIP"] for p in self.pods() if p["status"].get("podIP") and not ended(p)]
+        assert len(addresses) == len(set(addresses)), f"two pods with one address: {addresses}; {Lab.story}"
+
+    def endpoints_match(self, name: str) -> bool:
+        ready = {
+            p["status"]["podIP"]
+            for p in self.pods(name)
+            if is_pod_ready(p) and "deletionTimestamp" not in p["metadata"]
+        }
+        slices = self.api.list("EndpointSlice", "default", f"kubernetes.io/service-name={name}")
+        sliced = {
+            a for s in slices for e in s.get("endpoints") or [] if e["conditions"]["ready"] for a in e["addresses"]
+        }
+        subsets = (self.find("Endpoints", name) or {}).get("subsets") or []
+        plain = {a["ip"] for subset in subsets for a in subset.get("addresses") or []}
+        return ready == sliced == plain
+
+    def processes_match(self) -> bool:
+        """Every running container of a powered node has its process, and there is no other."""
+        wanted = {
+            f"k8slab-container:default/{p['metadata']['name']}/{s['name']}"
+            for p in self.pods() if p["spec"].get("nodeName") not in self.off
+            for s in p["status"].get("containerStatuses") or [] if "running" in s["state"]
+        }  # fmt: skip
+        return wanted == set(self.titles())
+
+    def titles(self) -> Iterator[str]:
+        shim = next((p for p in psutil.process_iter() if is_shim_of(p, str(self.cluster.state))), None)
+        for process in shim.children(recursive=True) if shim else ():
+            with suppress(psutil.Error, IndexError):
+                title = process.cmdline()[0]
+                if title.startswith("k8slab-container:"):
+                    yield title
+
+    def identities(self) -> dict[str, Any]:
+        """What every pod on a powered node is, and how often it was started."""
+        return {
+            p["metadata"]["uid"]: [(s["containerID"], s["restartCount"]) for s in p["status"]["containerStatuses"]]
+            for p in self.pods() if is_pod_ready(p) and p["spec"]["nodeName"] not in self.off
+        }  # fmt: skip
+
+    # ---- small things -------------------------------------------------------------------------------------------
+
+    def choose(self, which: int) -> tuple[str, Wanted]:
+        names = sorted(self.wanted)
+        name = names[which % len(names)]
+        return name, self.wanted[name]
+
+    def broken(self) -> None:
+        """Something is broken on purpose: no roll out can keep its pods available now, nor its order."""
+        self.lookout.in_order.clear()
+        for name, wanted in self.wanted.items():
+            wanted.steady = False
+            self.lookout.promises[name] = wanted.promise(self.lookout.promises[name].most - wanted.surge)
+
+    def pods(self, name: str = "") -> list[Obj]:
+        return self.api.list("Pod", "default", f"app={name}" if name else "")
+
+    def there(self, name: str) -> list[Obj]:
+        """Its pods, but those that a node without power cannot let go of."""
+        return [pod for pod in self.pods(name) if pod["spec"].get("nodeName") not in self.off]
+
+    def find(self, kind: str, name: str) -> Obj | None:
+        return self.api.find(kind, name, "default")
+
+    def evict(self, name: str) -> None:
+        eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name, "namespace": "default"}}
+        self.api.post(f"/api/v1/namespaces/default/pods/{name}/eviction", eviction)
+
+
+def ended(pod: Obj) -> bool:
+    return pod["status"].get("phase") in ("Failed", "Succeeded")
+
+
+def is_shim_of(process: psutil.Process, state: str) -> bool:
+    try:
+        words = process.cmdline()
+    except psutil.Error:
+        return False
+    return any(word.endswith("/shim") for word in words) and any(word.startswith(state) for word in words)
+
+
+def deployment(name: str, wanted: Wanted, *, real: bool) -> Obj:
+    web = {"name": "web", "image": wanted.image}
+    if real:
+        web |= {"readinessProbe": {"httpGet": {"path": "/ready", "port": 8080}, "periodSeconds": 5}}
+    rolling = {"maxSurge": wanted.surge, "maxUnavailable": wanted.unavailable}
+    labels = {"app": name}
+    return {
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "namespace": "default"},
+        "spec": {
+            "replicas": wanted.replicas, "selector": {"matchLabels": labels},
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": rolling},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": [web], "terminationGracePeriodSeconds": 10}},
+        },
+    }  # fmt: skip
+
+
+def stateful_set(wanted: WantedSet, *, real: bool) -> Obj:
+    made = deployment(SET, Wanted(wanted.replicas, 1, 0), real=real)
+    del made["spec"]["strategy"]
+    policy = "OrderedReady" if wanted.ordered else "Parallel"
+    return made | {"kind": "StatefulSet", "spec": made["spec"] | {"serviceName": SET, "podManagementPolicy": policy}}
+
+
+def service(name: str) -> Obj:
+    spec = {"selector": {"app": name}, "ports": [{"port": 80, "targetPort": 8080}]}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": "default"}, "spec": spec}
+
+
+def tell_stories(cluster: Cluster, *, real: bool, stories: int, steps: int) -> None:
+    """Let Hypothesis make up so many. Failing ones are told, not shortened."""
+    Lab.cluster, Lab.real, Lab.most_crashes = cluster, real, 4
+    chosen = settings(
+        max_examples=stories, stateful_step_count=steps, deadline=None, database=None,
+        phases=(Phase.generate,), suppress_health_check=list(HealthCheck), print_blob=True,
+    )  # fmt: skip
+    run_state_machine_as_test(Lab, settings=chosen)
+
+
+def test_a_story_of_records(tmp_path: Any) -> None:
+    """One that has a bit of everything; Hypothesis makes up the others."""
+    with running(tmp_path, runtime="simulated", speed=50) as cluster:
+        Lab.cluster, Lab.real, Lab.most_crashes = cluster, False, 2
+        lab = Lab()
+        try:
+            lab.begin(3, 1, 0)
+            lab.create_set(3, True)
+            lab.settle()
+            lab.update(0, GOOD[1])
+            lab.update_set(GOOD[1])
+            lab.settle()
+            for number, how in enumerate(("crash", "delete", "force")):
+                lab.kill(2 * number, how)
+            lab.drain("node-1", True)
+            lab.scale(0, 5)
+            lab.scale_set(1)
+            lab.crash_the_server(calm=True)
+            lab.uncordon()
+            lab.power_off(1)
+            lab.scale_set(4)
+            lab.settle()
+            lab.update(0, BAD)
+            lab.power_on()
+            lab.create(2, 0, 1)
+            lab.undo()
+            lab.delete_set()
+        finally:
+            lab.teardown()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_long_stories_of_records(tmp_path: Any) -> None:
+    with running(tmp_path, runtime="simulated", speed=50) as cluster:
+        tell_stories(cluster, real=False, stories=7, steps=22)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_stories_of_processes(tmp_path: Any) -> None:
+    with running(tmp_path, runtime="local", speed=20) as cluster:
+        tell_stories(cluster, real=True, stories=4, steps=18)

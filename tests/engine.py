@@ -1,0 +1,178 @@
+"""A Docker engine for the tests, started by hand and shared by all workers of a run; and a base image without a registry.
+
+Each worker holds a lock on a file of the run. Beside them a keeper (`python -m tests.engine FOLDER`) runs dockerd until
+the last one has let go of it, however it ended, and removes everything. The base image is a Debian with Python and
+Redis, made by debootstrap once for a machine (half a minute) and kept in a cache folder. Without root, or with
+K8SLAB_TEST_ENGINE=found, the engine that DOCKER_HOST or the usual sockets lead to is used instead.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from k8slab.runtime.engine import connect
+
+BASE = "k8slab-test/base:1"
+PACKAGES = "python3,redis-server"
+RECIPE = "1"  # raise it when the base is to be made anew
+MIRROR = "http://deb.debian.org/debian"
+APT = (
+    "/etc/apt/sources.list",
+    "/etc/apt/sources.list.d",
+    "/etc/apt/apt.conf.d",
+    "/etc/apt/keyrings",
+    "/etc/apt/auth.conf.d",
+)
+PATIENCE = 120.0
+ROOT = "/tmp/k8slab-engine-"  # and some letters of the run's: paths of sockets have to be short
+
+
+class Unavailable(Exception):
+    """No engine can be had here; the message says why."""
+
+
+@contextlib.contextmanager
+def shared(run: Path) -> Iterator[str]:
+    """The run's engine, as a DOCKER_HOST, with the base image in it. `run` is the folder of all workers of a run."""
+    if os.geteuid() != 0 or os.environ.get("K8SLAB_TEST_ENGINE") == "found":
+        yield found()
+        return
+    if missing := [tool for tool in ("dockerd", "docker", "debootstrap") if shutil.which(tool) is None]:
+        raise Unavailable(f"{', '.join(missing)} not installed: apt install docker.io debootstrap")
+    folder = Path(f"{ROOT}{hashlib.sha256(bytes(run)).hexdigest()[:8]}")
+    folder.mkdir(mode=0o700, exist_ok=True)
+    with (folder / "users").open("w") as users:
+        with (folder / "making").open("w") as making:
+            fcntl.flock(making, fcntl.LOCK_EX)
+            fcntl.flock(users, fcntl.LOCK_SH)
+            host = f"unix://{folder}/docker.sock"
+            if not (folder / "ready").exists():
+                start(folder, host)
+                (folder / "ready").touch()
+        yield host
+
+
+def found() -> str:
+    """An engine that was there before."""
+    try:
+        engine = connect.find()
+    except connect.NoEngine as none:
+        raise Unavailable(str(none)) from none
+    client = engine.client()
+    with contextlib.closing(client):
+        if not client.images(name=BASE):
+            raise Unavailable(f"the engine at {engine.url} has no image {BASE}: docker tag one that has Python")
+    return engine.url
+
+
+def start(folder: Path, host: str) -> None:
+    with (folder / "keeper.log").open("w") as log:
+        subprocess.Popen(
+            [sys.executable, "-m", "tests.engine", str(folder)], stdout=log, stderr=log, start_new_session=True,
+            cwd=Path(__file__).parent.parent,
+        )  # fmt: skip
+    wait_for(host, folder)
+    load_base(host)
+
+
+def load_base(host: str) -> None:
+    with base().open("rb") as tar:
+        subprocess.run(["docker", "-H", host, "import", "-", BASE], stdin=tar, check=True, capture_output=True)
+
+
+def wait_for(host: str, folder: Path) -> None:
+    end = time.monotonic() + PATIENCE
+    while subprocess.run(["docker", "-H", host, "info"], capture_output=True).returncode:
+        if time.monotonic() > end:
+            said = (folder / "dockerd.log").read_text()[-2000:] if (folder / "dockerd.log").exists() else ""
+            raise Unavailable(f"dockerd does not start: {said}")
+        time.sleep(0.1)
+
+
+def daemon(folder: Path) -> subprocess.Popen[bytes]:
+    """dockerd, with everything of its own below this folder; the network bridges are the machine's."""
+    command = [
+        "dockerd", "--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec", "--pidfile", f"{folder}/pid",
+        "-H", f"unix://{folder}/docker.sock", "--bridge", "none",
+    ]  # fmt: skip
+    with (folder / "dockerd.log").open("ab") as log:
+        return subprocess.Popen(command, stdout=log, stderr=log)
+
+
+def base() -> Path:
+    """The base image's files, as a tar."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "k8slab"
+    cache.mkdir(parents=True, exist_ok=True)
+    made_by = hashlib.sha256(f"{RECIPE}{PACKAGES}".encode()).hexdigest()[:8]
+    file = cache / f"test-base-{made_by}.tar"
+    with (cache / "making").open("w") as making:
+        fcntl.flock(making, fcntl.LOCK_EX)
+        if not file.exists():
+            make_base(cache / "root", file)
+    return file
+
+
+def make_base(root: Path, file: Path) -> None:
+    shutil.rmtree(root, ignore_errors=True)
+    command = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", release(), str(root), MIRROR]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise Unavailable(f"debootstrap fails: {done.stdout[-500:]}{done.stderr[-500:]}")
+    (root / "usr/local/bin/python").symlink_to("/usr/bin/python3")
+    for leftover in [*(root / "var/cache/apt/archives").glob("*.deb"), *(root / "var/lib/apt/lists").glob("*_*")]:
+        leftover.unlink()
+    for path in map(Path, APT):  # so that apt works in it as it does here
+        if path.is_dir():
+            shutil.copytree(path, root / path.relative_to("/"), dirs_exist_ok=True)
+        elif path.exists():
+            shutil.copy(path, root / path.relative_to("/"))
+    making = file.with_suffix(".new")
+    subprocess.run(["tar", "-C", str(root), "-cf", str(making), "."], check=True)
+    making.rename(file)
+    shutil.rmtree(root, ignore_errors=True)
+
+
+def release() -> str:
+    words = dict(line.split("=", 1) for line in Path("/etc/os-release").read_text().splitlines() if "=" in line)
+    return words.get("VERSION_CODENAME", "bookworm") if words.get("ID") == "debian" else "bookworm"
+
+
+def keep(folder: Path) -> None:
+    """Run dockerd until nobody uses it; then nothing of it stays."""
+    running = daemon(folder)
+    try:
+        with (folder / "users").open("r+") as users:
+            fcntl.flock(users, fcntl.LOCK_EX)  # waits for the last of them
+    finally:
+        end(running)
+        remove(folder)
+
+
+def end(running: subprocess.Popen[bytes]) -> None:
+    running.send_signal(signal.SIGTERM)
+    try:
+        running.wait(20)
+    except subprocess.TimeoutExpired:
+        running.kill()
+        running.wait()
+
+
+def remove(folder: Path) -> None:
+    mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+    for path in sorted((mount for mount in mounts if mount.startswith(f"{folder}/")), reverse=True):
+        subprocess.run(["umount", "-l", path], capture_output=True)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    keep(Path(sys.argv[1]))

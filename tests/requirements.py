@@ -1,0 +1,19 @@
+"""What a test needs of the machine. On a learner's machine its lack skips the test; in CI (K8SLAB_CI) it is a failure."""
+
+from __future__ import annotations
+
+import os
+from typing import NoReturn
+
+import pytest
+
+# Both kinds of real containers; those of an engine only where there is time (`make test-all`).
+REAL = ["local", pytest.param("docker", marks=[pytest.mark.engine, pytest.mark.slow])]
+STRICT = "K8SLAB_CI"  # set by .ci/run: a missing install step is to show
+
+
+def missing(reason: str) -> NoReturn:
+    """This test cannot run here: skipped, or failed where everything has to be there."""
+    if os.environ.get(STRICT):
+        pytest.fail(f"not skipped, because {STRICT} is set: {reason}", pytrace=False)
+    pytest.skip(reason)
