@@ -44,7 +44,7 @@ class Traffic extends Live {
     this.presets.forEach((el, i) => set(el, { "aria-pressed": String(PRESETS[i][1] === rate) }));
     this.sticky.set(picture.service?.sticky, !picture.service?.found || picture.through === "proxy");
     this.cookies.set(picture.cookies);
-    say(this.command, `kubectl patch service ${picture.name} -p '{"spec":{"sessionAffinity":"${picture.service?.sticky ? "None" : "ClientIP"}"}}'`);
+    say(this.command, `kubectl patch service ${picture.name} -p '{"spec":{"sessionAffinity":${picture.service?.sticky ? '"None","sessionAffinityConfig":null' : '"ClientIP"'}}}'`);
     this.command.title = "What “Keep each client with one pod” does when you press it now";
     const how = picture.through === "proxy" ? "They go through the API server’s proxy, which knows no affinity. " : "";
     say(this.legend, `${how}${this.still() ? "A line is as thick as its requests are many." : "Dots fly slower than requests, and at most 30 are drawn."} The numbers are exact.`);

@@ -204,7 +204,7 @@ lesson.check("team")
 # %% [markdown]
 # ## Does it still work?
 #
-# A process may run and do nothing useful: it waits for itself, or answers every request with an error.
+# A process may run and do nothing useful: it waits for ever, or answers every request with an error.
 # The kubelet sees a process that runs. It asks more only if you say what to ask. `v3` of our image answers with errors.
 
 # %% [markdown] key="liveness" tags=["predict"]
@@ -239,7 +239,7 @@ lesson.reveal("liveness", restarts=next(pod.restarts for pod in lab.pods() if po
 # %% [markdown]
 # There are three probes. They ask in the same way, and what follows a no differs:
 #
-# | probe | asks | after too many noes |
+# | probe | asks | after too many times no |
 # |---|---|---|
 # | startup | has it come up? | the container is started again; until a yes the other two wait |
 # | liveness | does it still work? | the container is started again |

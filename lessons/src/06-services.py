@@ -371,7 +371,7 @@ answers
 lab.traffic("sticky", rate=5)
 
 # %% [markdown]
-# Traffic plays six clients, each with an address of its own. Each keeps its pod: no row grows that nobody was given to.
+# Traffic plays six clients, each with an address of its own. Each is sent to its own pod again and again, so the shares stay uneven.
 # Many people behind one router have one address: to a Service they are one client. Lesson 03 has better ways to keep state.
 
 # %% [markdown]

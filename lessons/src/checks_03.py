@@ -43,7 +43,7 @@ def sticky(lab: Lab, ask: Ask) -> str:
     ask.begun(service, NO_SERVICE)
     affinity = service.spec.get("sessionAffinity", "None")
     ask.begun(affinity == "ClientIP", "The Service `shop` still chooses a pod for each connection anew.")
-    selected = alive(lab, service.spec.get("selector"))
+    selected = [pod for pod in lab.pods(service.selector) if not pod.terminating]
     ask.that(selected, "The Service is sticky, but its selector finds no pod any more.")
     return "One client, one pod, as long as that pod lives."
 
@@ -80,10 +80,6 @@ def environment(deployment):
     return {
         entry["name"]: entry.get("value", "" if "valueFrom" not in entry else "from elsewhere") for entry in entries
     }
-
-
-def alive(lab, labels):
-    return [pod for pod in lab.pods({"matchLabels": labels or {}}) if not pod.terminating]
 
 
 def complete(lab, deployment):

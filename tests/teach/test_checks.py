@@ -6,6 +6,7 @@ from k8slab.settings import LabError
 from k8slab.teach import Ask, check
 from k8slab.teach.checks import Outcome, fill, load
 from k8slab.teach.words import PACKAGE
+from tests.teach import tables
 from tests.teach.fakelab import FakeLab, deployment, pod, web
 
 LESSONS = PACKAGE.parent / "lessons" / "src"
@@ -220,6 +221,12 @@ SHARE = {
     "a quarter": ([deployment(), WEB_SERVICE, following(BOTH), behind("web", *WEBS, TRY)], "right"),
 }
 TABLES = {
+    ("01", "shares"): tables.SHARES,
+    ("01", "fenced"): tables.FENCED,
+    ("01", "choice"): tables.CHOICE,
+    ("03", "signed"): tables.SIGNED,
+    ("03", "sticky"): tables.STICKY,
+    ("03", "kept"): tables.KEPT,
     ("04", "team"): TEAM,
     ("04", "watched"): WATCHED,
     ("04", "repair"): REPAIR,

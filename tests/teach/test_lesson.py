@@ -187,7 +187,7 @@ def test_the_title_card_counts(lesson, shown):
 
 
 def test_an_unknown_lesson():
-    with pytest.raises(LabError, match="There are: 00, "):
+    with pytest.raises(LabError, match="There are: 00, 01, .*05"):
         words.load("99")
 
 
@@ -217,4 +217,4 @@ def test_an_authors_lesson_beside_the_notebook_comes_first(tmp_path, monkeypatch
     (tmp_path / "src").mkdir()
     (tmp_path / "05-mine.ko.words.json").write_text("{}")
     assert words.files()["05"] == tmp_path / "05-mine.words.json"
-    assert next(iter(words.files())) == "00"
+    assert set(words.files()) >= {"00", "05"}
