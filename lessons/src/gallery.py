@@ -66,6 +66,82 @@ lab.terminal()
 lab.terminal(lab.pods("app=web")[0])
 
 # %% [markdown]
+# ## Traffic
+#
+# Requests through the Service, each a dot that flies to the pod that answered. Set the rate, then scale or break `web`.
+
+# %%
+lab.traffic("web", rate=5)
+
+# %% [markdown]
+# ## A roll out
+#
+# Old and new pods trade places between two bounds. Run the second cell while you look at the first.
+
+# %%
+lab.rollout("web")
+
+# %%
+lab.kubectl("set image deployment/web web=k8slab/web:v2")
+
+# %% [markdown]
+# ## Autoscaling
+#
+# The formula with its numbers in it. There is no load here: `images/load` makes some.
+
+# %%
+lab.kubectl("autoscale deployment web --cpu-percent=50 --min=3 --max=9")
+lab.autoscale("web")
+
+# %% [markdown]
+# ## The shop
+#
+# Two customers with a browser each. Log in, fill the cart, then scale `shop` to three and reload.
+
+# %%
+lab.apply("""
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: shop}
+spec:
+  selector: {matchLabels: {app: shop}}
+  template:
+    metadata: {labels: {app: shop}}
+    spec: {containers: [{name: shop, image: k8slab/cart}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: shop}
+spec: {selector: {app: shop}, ports: [{port: 80, targetPort: 8080}]}
+""")
+lab.wait("deployment/shop")
+lab.shop("http://shop")
+
+# %% [markdown]
+# ## The handshake
+#
+# Three packets before the first byte. Press *Connect*.
+
+# %%
+lab.handshake()
+
+# %% [markdown]
+# ## What fences hide
+#
+# One process asked what it sees, with a fence more each time.
+
+# %%
+lab.isolation()
+
+# %% [markdown]
+# ## The race
+#
+# The same small work as process, container and virtual machine, started at once.
+
+# %%
+lab.race()
+
+# %% [markdown]
 # ## The diagram
 #
 # Who owns whom, and which Service reaches which pod, as it is now.
