@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from k8slab import launch
@@ -15,6 +16,10 @@ from k8slab.client.http import HttpClient
 from k8slab.settings import Settings
 from tests import engine as engines
 from tests.requirements import STRICT, missing
+
+# A busy machine is no fault of an example: how fast something is, benchmarks say.
+hypothesis.settings.register_profile("k8slab", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("k8slab")
 
 HARD = {"engine", "browser", "kubectl", "vm"}  # marks of tests that CI must not skip
 

@@ -23,6 +23,7 @@ from pathlib import Path
 from k8slab.runtime.engine import connect
 
 BASE = "k8slab-test/base:1"
+OFFICIAL = ("python:3.12-slim", "debian:latest")  # what Dockerfiles begin with, and no registry here has
 PACKAGES = "python3,redis-server"
 RECIPE = "1"  # raise it when the base is to be made anew
 MIRROR = "http://deb.debian.org/debian"
@@ -88,6 +89,8 @@ def start(folder: Path, host: str) -> None:
 def load_base(host: str) -> None:
     with base().open("rb") as tar:
         subprocess.run(["docker", "-H", host, "import", "-", BASE], stdin=tar, check=True, capture_output=True)
+        for name in OFFICIAL:
+            subprocess.run(["docker", "-H", host, "tag", BASE, name], check=True, capture_output=True)
 
 
 def wait_for(host: str, folder: Path) -> None:

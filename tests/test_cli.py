@@ -96,7 +96,7 @@ def test_reset_empties_the_cluster(state):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["up", "--runtime", "podman"], "--runtime cannot be 'podman': choose one of auto, local, simulated."),
+        (["up", "--runtime", "podman"], "--runtime cannot be 'podman': choose one of auto, docker, local, simulated."),
         (["up", "--nodes", "0"], "--nodes cannot be 0: give a number from 1 to 5000."),
         (["up", "--speed", "-1"], "--speed cannot be -1.0"),
         (["up", "--name", "No Such"], "'No Such' cannot be a lab's name"),
@@ -128,7 +128,8 @@ def test_doctor_for_people_and_for_programs():
     assert code == 0
     assert all(word in said for word in ("machine", "fence", "kubectl", "simulated"))
     findings = json.loads(k8slab("doctor", "--json")[1])
-    assert {finding["group"] for finding in findings} == {"machine", "runtime", "fence", "guard", "limit", "program"}
+    groups = {"machine", "runtime", "images", "fence", "guard", "limit", "program", "machine beside it"}
+    assert {finding["group"] for finding in findings} == groups
 
 
 def test_help_needs_no_lab():

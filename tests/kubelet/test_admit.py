@@ -39,7 +39,7 @@ def affinity(**term: Any) -> Obj:
         (pod(), [pod()] * 3, "OutOfpods", "pods, requested: 1, used: 3, capacity: 3"),
         (pod(nodeSelector={"disk": "hdd"}), [], "NodeAffinity", "didn't match Pod's node affinity/selector"),
         (pod(securityContext={"sysctls": [{"name": "kernel.msgmax"}]}), [], "SysctlForbidden", "kernel.msgmax"),
-        (ported(80), [ported(81), ported(80, "UDP"), pod()], "", ""),
+        (ported(80), [ported(81), ported(80, "UDP")], "", ""),
         (ported(80), [ported(80)], "NodePorts", "node(s) didn't have free ports for the requested pod ports"),
         (ported(80, hostIP="127.0.0.1"), [ported(80)], "NodePorts", "Predicate NodePorts failed: "),
         (ported(80, hostIP="127.0.0.1"), [ported(80, hostIP="127.0.0.2")], "", ""),
