@@ -12,11 +12,11 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
-from http.cookies import CookieError, SimpleCookie
 
 from k8slab.client.http import HttpClient, Unreachable
 from k8slab.clock import Clock
 from k8slab.lab import services
+from k8slab.lab.browser import keep
 from k8slab.settings import LabError
 
 CLIENTS = 6
@@ -66,7 +66,7 @@ class Way:
         except (OSError, http.client.HTTPException, LabError) as error:
             return Result(self.clock.time(), self.clock.monotonic() - began, problem=problem_of(error))
         pod = headers.get(SAYS_POD, "")
-        _keep(cookies, headers.get("set-cookie", ""))
+        keep(cookies, headers.get("set-cookie", "").splitlines())
         text = "" if pod else body[:SEEN].decode("utf-8", "replace")
         return Result(self.clock.time(), self.clock.monotonic() - began, status, pod, text)
 
@@ -190,17 +190,6 @@ class Load:
         if now - self._beaten >= BEAT or (last and not self.sends):
             self._beaten = now
             self._beat()
-
-
-def _keep(cookies: Cookies, header: str) -> None:
-    """Take over what an answer sets (several are joined by newlines); an empty value takes one away."""
-    for line in header.splitlines():
-        with suppress(CookieError):
-            for name, morsel in SimpleCookie(line).items():
-                if morsel.value and morsel["max-age"] != "0":
-                    cookies[name] = morsel.coded_value
-                else:
-                    cookies.pop(name, None)
 
 
 def _lower(headers: list[tuple[str, str]]) -> dict[str, str]:
