@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from k8slab.api.objects import Obj
 from k8slab.races import Race as Outcome
 from k8slab.races import Run
-from k8slab.widgets import autoscale, board, race, rollout, terminal, traffic
+from k8slab.widgets import autoscale, board, loop, race, rollout, terminal, traffic
 from k8slab.widgets.base import View
 from tests.widgets import cluster, test_autoscale, test_rollout, test_traffic
 from tests.widgets.cluster import FakeLab, pod
@@ -36,6 +36,11 @@ class Case:
 
 def _one_pod_more(lab: FakeLab, view: View) -> None:
     lab.api.becomes(*lab.api.all(), pod(f"more-{len(lab.api.now['Pod'])}"))
+
+
+def _one_pod_less(lab: FakeLab, view: View) -> None:
+    pods = lab.api.now["Pod"]
+    lab.api.becomes(*(obj for obj in lab.api.all() if not pods or obj is not pods[-1]))
 
 
 SAID = (
@@ -133,6 +138,13 @@ VIEWS = (
         lambda lab: rollout.show(lab, "web"),
         lambda lab, _: lab.api.becomes(*test_rollout.further(lab)),
         "**Rollout**: old and new pods trade places between the two bounds of their Deployment.",
+    ),
+    Case(
+        "loop",
+        lambda: FakeLab(*cluster.shop(), name="loop"),
+        lambda lab: loop.show(lab, "deployment/web", hold=True),
+        _one_pod_less,
+        "**Loop**: the loops below a Deployment, wish beside reality; held, they are turned by hand, a step at a time.",
     ),
     Case(
         "autoscale",
