@@ -20,6 +20,7 @@ from k8slab.widgets.watching import LabView
 
 FREE = "No loop is held, so there is nothing to step through: they run by themselves."
 IDLE = "No loop has been woken: nothing they look at has changed."
+LONGEST = 300.0  # s: the lab ends a hold then by itself (`controllers/turning.py`)
 MOST = 100  # steps in one call
 
 
@@ -46,12 +47,13 @@ class Loop(LabView):
     """The loops below one object."""
 
     KINDS = loop_model.KINDS
+    lab: Any  # a Lab: it is asked to hold
     _esm = source(*STAGE, "live.js", "loop.js")
     _css = source("tokens.css", "live.css", "loop.css")
 
     def __init__(self, lab: Any, kind: str, name: str) -> None:
         self._kind, self._name, self._namespace = kind, name, lab.namespace
-        self._held = False
+        self._held, self._until = False, 0.0
         self._at: dict[str, Any] = {}
         self._told: list[str] = []
         self._one = threading.Lock()  # a cell and a click do not step at the same time
@@ -62,6 +64,7 @@ class Loop(LabView):
         with self._one:
             self._at = {}
             self._ask("hold")
+            self._until = self._clock.time() + LONGEST
         self.changed()
 
     def step(self, n: int = 1) -> Told:
@@ -90,8 +93,13 @@ class Loop(LabView):
         with contextlib.suppress(Exception):  # the lab may be gone
             self.run()
 
+    def wake(self) -> float | None:
+        """When the hold ends by itself."""
+        return max(0.1, self._until - self._clock.time()) if self._held else None
+
     def draw(self) -> Picture:
         """The loops, and the step that was taken last."""
+        self._held = self._held and self._clock.time() < self._until
         what = f"{self._kind} {self._name}"
         can = self.lab.context is None
         told = loop_model.picture(self._rows(), self._at, self._told, what, self._held)

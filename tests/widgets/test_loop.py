@@ -98,6 +98,12 @@ def test_another_cluster_is_shown_but_not_held():
     view.close()
 
 
+def test_a_hold_that_has_ended_is_not_shown_as_one(view):
+    assert view.draw()["held"]
+    view._until = 0.0
+    assert not view.draw()["held"]
+
+
 def test_a_view_that_closes_holds_no_more(lab):
     view = Loop(lab, "Deployment", "web")
     view.hold()
