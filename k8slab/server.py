@@ -27,6 +27,7 @@ from k8slab import daemon, pki, runtimes
 from k8slab.api import metrics
 from k8slab.api.errors import Conflict, NotFound
 from k8slab.api.kinds import KINDS
+from k8slab.api.objects import Key
 from k8slab.apiserver import app, private, reset
 from k8slab.apiserver.bootstrap import announce_dns, bootstrap
 from k8slab.apiserver.images import routes as image_routes
@@ -35,6 +36,7 @@ from k8slab.apiserver.verbs import Verbs
 from k8slab.client.events import Recorder
 from k8slab.client.local import LocalClient
 from k8slab.clock import Clock, to_timestamp
+from k8slab.controllers.turning import Turning
 from k8slab.kubelet import scratch
 from k8slab.kubelet.disks import remove_volume
 from k8slab.kubelet.images import Images
@@ -154,6 +156,7 @@ class LabServer:
 
     async def _start_parts(self) -> None:
         """The parts that make wishes true, in the order in which a pod meets them."""
+        self.turning = Turning(self.client)
         self.meter = Meter(self.client, self.runtime, self.clock)
         self._run("meter", self.meter.run())
         self.scheduler = Scheduler(self.client, self.clock, self._recorder("default-scheduler"))
@@ -195,6 +198,7 @@ class LabServer:
             HorizontalPodAutoscalerController(self.client, self.clock, self.meter.pods),
             RootCAController(self.client, self.clock, self.credentials.ca.decode()),
         ):
+            self.turning.take(controller)
             self._run(controller.name, controller.run())
 
     async def _start_names(self) -> Naming:
@@ -262,6 +266,7 @@ class LabServer:
     async def reset(self) -> None:
         await self.kubelets.faults.mend()
         self.proxy.mend()
+        self.turning.release()
         self._keep({**self._kept(), "off": []})
         reset.empty(self.verbs)
         clock = Clock()
@@ -295,6 +300,11 @@ class LabServer:
     def slow(self, namespace: str, service: str, seconds: float) -> None:
         self.client.get("Service", service, namespace)
         self.proxy.slow(namespace, service, seconds)
+
+    async def loop(self, do: str, kind: str, namespace: str, name: str) -> dict[str, Any]:
+        if do == "hold":
+            self.client.get(kind, name, namespace)
+        return await self.turning.ask(do, kind, Key(namespace, name))
 
     def explain(self, namespace: str, pod: str) -> dict[str, Any]:
         if (why := self.scheduler.explain(namespace, pod)) is None:

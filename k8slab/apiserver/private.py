@@ -18,6 +18,7 @@ from k8slab.api.errors import BadRequest
 
 LIMIT = 4096  # bytes of a request's body
 SLOWEST = 60_000  # milliseconds
+LOOPS = ("hold", "look", "turn", "release")
 FAULTS = ("freeze", "partition", "disk")  # a late heartbeat, a cut line to the API, a full disk
 
 
@@ -52,6 +53,10 @@ class Hooks(Protocol):
         """Delay what a Service answers by so many real seconds; 0 ends it. Raises NotFound."""
         ...
 
+    async def loop(self, do: str, kind: str, namespace: str, name: str) -> dict[str, Any]:
+        """Hold, release or turn the loops below an object, or look at what waits. Raises NotFound, Conflict."""
+        ...
+
     def explain(self, namespace: str, pod: str) -> dict[str, Any]:
         """Why the scheduler decided as it did about a pod. Raises NotFound for a decision it does not remember."""
         ...
@@ -81,11 +86,17 @@ def routes(hooks: Hooks) -> list[Route]:
         await hooks.power(*await _switch(request))
         return _answer({})
 
+    async def loop(request: Request) -> Response:
+        body = await _body(request)
+        if body.get("do") not in LOOPS:
+            raise BadRequest(f"do: one of {', '.join(LOOPS)} is needed")
+        return _answer(await hooks.loop(*(_word(body, field) for field in ("do", "kind", "namespace", "name"))))
+
     async def explain(request: Request) -> Response:
         query = request.query_params
         return _answer(hooks.explain(_word(query, "namespace"), _word(query, "pod")))
 
-    posts = {"reset": reset, "shutdown": shutdown, "crash": crash, "power": power, **_faults(hooks)}
+    posts = {"reset": reset, "shutdown": shutdown, "crash": crash, "power": power, "loop": loop, **_faults(hooks)}
     asked = [Route(f"/k8slab/{name}", endpoint, methods=["POST"]) for name, endpoint in posts.items()]
     gets = {"status": status, "explain": explain}
     return [*(Route(f"/k8slab/{name}", endpoint, methods=["GET"]) for name, endpoint in gets.items()), *asked]

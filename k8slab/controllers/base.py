@@ -19,6 +19,7 @@ from k8slab.client.base import Client
 from k8slab.client.events import Recorder
 from k8slab.client.workqueue import WorkQueue
 from k8slab.clock import Clock
+from k8slab.controllers.turning import Turning
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +34,7 @@ class Controller(Generic[K]):
     """A loop that makes the world what the objects of one kind ask for."""
 
     name: str  # `source.component` of its events
+    gate: Turning | None = None  # who may hold its keys
     workers = 5  # kube-controller-manager's --concurrent-…-syncs; one key is never with two of them
 
     def __init__(self, client: Client, clock: Clock) -> None:
@@ -70,6 +72,9 @@ class Controller(Generic[K]):
     async def _work(self) -> None:
         while True:
             key = await self.queue.get()
+            if self.gate and self.gate.stops(self.name, key):
+                self.queue.done(key)
+                continue
             try:
                 again = await self.reconcile(key)
             except (Conflict, NotFound) as error:  # somebody was faster: look again
@@ -84,6 +89,8 @@ class Controller(Generic[K]):
                 if again is not None:
                     self.queue.add_after(key, again)
             finally:
+                if self.gate:
+                    self.gate.passed(self.name, key)
                 self._let_go(key)
             await asyncio.sleep(0)  # the API answers between two keys
 

@@ -69,6 +69,11 @@ class Faults:
         name, _, namespace = service.removeprefix("service/").partition(".")
         self._ask("slow", service=name, namespace=namespace.partition(".")[0] or self.namespace, ms=ms)
 
+    def turn_loops(self, do: str, kind: str, name: str) -> Any:
+        """Hold, look at, turn or release the loops below an object: `lab.loop` is the view of it."""
+        body = {"do": do, "kind": kind, "namespace": self.namespace, "name": name}
+        return self._lab("loop", lambda: self.api.post("/k8slab/loop", body))
+
     def _ask(self, what: str, **body: Any) -> None:
         self._lab(what, lambda: self.api.post(f"/k8slab/{what}", body))
 

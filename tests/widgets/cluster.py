@@ -245,5 +245,13 @@ class FakeLab:
         self.context, self.namespace = None, "default"
         self.abilities = {**known, **fences, **abilities}
 
+    def turn_loops(self, do, kind, name):
+        """A lab with one loop that waits, that of the object; a turn writes a number."""
+        self.api._called("loop", do, kind, name)
+        self.held = {"hold": True, "release": False}.get(do, getattr(self, "held", False))
+        wrote = [{"verb": "changed", "kind": "ReplicaSet", "name": "web-7d5bc", "was": 3, "now": 4}]
+        waiting = [{"kind": "Deployment", "namespace": "default", "name": "web"}] if self.held and do != "turn" else []
+        return {"held": self.held, "waiting": waiting, "wrote": wrote if do == "turn" else []}
+
     def shell_environment(self):
         return {"KUBECONFIG": "/the/kubeconfig"}

@@ -15,7 +15,7 @@ from k8slab.api.objects import Obj
 from k8slab.races import Race as Outcome
 from k8slab.races import Run
 from k8slab.races.looking import Step
-from k8slab.widgets import autoscale, board, handshake, isolation, race, rollout, shop, terminal, traffic
+from k8slab.widgets import autoscale, board, handshake, isolation, loop, race, rollout, shop, terminal, traffic
 from k8slab.widgets.base import View
 from tests.widgets import cluster, test_autoscale, test_rollout, test_shop_model, test_traffic
 from tests.widgets.cluster import FakeLab, pod
@@ -38,6 +38,11 @@ class Case:
 
 def _one_pod_more(lab: FakeLab, view: View) -> None:
     lab.api.becomes(*lab.api.all(), pod(f"more-{len(lab.api.now['Pod'])}"))
+
+
+def _one_pod_less(lab: FakeLab, view: View) -> None:
+    pods = lab.api.now["Pod"]
+    lab.api.becomes(*(obj for obj in lab.api.all() if not pods or obj is not pods[-1]))
 
 
 SAID = (
@@ -206,6 +211,13 @@ VIEWS = (
         handshake.show,
         lambda lab, view: view.post(lambda: view.act({"do": handshake.NEXT[view._done]})),
         "The **handshake**: client and server as two lanes, and every packet that crossed between them.",
+    ),
+    Case(
+        "loop",
+        lambda: FakeLab(*cluster.shop(), name="loop"),
+        lambda lab: loop.show(lab, "deployment/web", hold=True),
+        _one_pod_less,
+        "**Loop**: the loops below a Deployment, wish beside reality; held, they are turned by hand, a step at a time.",
     ),
     Case(
         "autoscale",
