@@ -39,19 +39,32 @@ def all_is_well(space: Namespace, seconds: float = 2.0) -> None:
         time.sleep(0.1)
 
 
+# Bombs and hogs end by themselves after some seconds, also when their test and its lab were killed.
+UNTIL = "import time\nover = time.monotonic() + {}\n"
+BOMB = (
+    "import os, signal\n"
+    + UNTIL.format(20)
+    + (
+        "signal.signal(15, signal.SIG_IGN)  # a bomb\nwhile time.monotonic() < over:\n try: os.fork()\n except OSError: pass"
+    )
+)
+
+
 @pytest.mark.slow
 def test_a_fork_bomb(space: Namespace) -> None:
-    bomb = "bomb() { bomb | bomb & }; trap '' TERM; bomb; " + FOREVER
-    space.run("bomb", bomb, terminationGracePeriodSeconds=1)
+    bomb = {"name": "c", "image": "k8slab/web:v1", "command": ["python", "-c", BOMB]}
+    space.run("bomb", containers=[bomb], terminationGracePeriodSeconds=1, restartPolicy="Never")
     space.phase("bomb", "Running", "Failed")
     all_is_well(space)
     space.delete("Pod", "bomb")
     space.gone("Pod", "bomb")
-    until(lambda: not [p for p in psutil.process_iter(["cmdline"]) if "bomb()" in " ".join(p.info["cmdline"] or ())])
+    until(lambda: not [p for p in psutil.process_iter(["cmdline"]) if "# a bomb" in " ".join(p.info["cmdline"] or ())])
     all_is_well(space, 0.5)
 
 
-HOG = "import time\nheld = []\nwhile True:\n held.append(bytearray(8 << 20))\n time.sleep(0.02)"
+HOG = (
+    UNTIL.format(60) + "held = []\nwhile time.monotonic() < over:\n held.append(bytearray(8 << 20))\n time.sleep(0.02)"
+)
 
 
 @pytest.mark.slow
@@ -81,7 +94,7 @@ def test_a_memory_hog_without_a_limit_is_evicted(space: Namespace) -> None:
 
 @pytest.mark.slow
 def test_a_disk_hog_is_evicted(space: Namespace) -> None:
-    fill = "i=0; while true; do head -c 2000000 /dev/zero > /tmp/$i; i=$((i+1)); sleep 0.02; done"
+    fill = "i=0; while [ $i -lt 1000 ]; do head -c 2000000 /dev/zero > /tmp/$i; i=$((i+1)); sleep 0.02; done"
     limits = {"resources": {"limits": {"ephemeral-storage": "20Mi"}}}
     space.run("hog", containers=[box("c", fill, **limits)])
     failed = space.phase("hog", "Failed")

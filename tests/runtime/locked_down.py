@@ -50,7 +50,7 @@ async def day(state: Path, subnet: str) -> dict[str, object]:
         world = World(runtime, config, await runtime.run_pod(config))
         web = await world.start()
         await world.printed(web, "answers at")
-        bomb = "import os,time\ntry:\n for _ in range(900):\n  if os.fork() == 0: time.sleep(1000)\n"
+        bomb = "import os,time\ntry:\n for _ in range(900):\n  if os.fork() == 0: time.sleep(60)\n"
         bomb += "except OSError: print('no more', flush=True)\ntime.sleep(1000)"
         forks = await world.python(bomb)
         await world.printed(forks, "no more", 60)

@@ -246,7 +246,7 @@ async def test_a_memory_hog_is_killed_and_told_so(world: World) -> None:
 async def test_a_fork_bomb_is_contained(world: World) -> None:
     if "pids" not in world.runtime.abilities.limits:
         pytest.skip(world.runtime.abilities.missing["pids"])
-    bomb = "import os,time\ntry:\n for _ in range(600):\n  if os.fork() == 0: time.sleep(1000)\nexcept OSError: print('no more', flush=True)\ntime.sleep(1000)"
+    bomb = "import os,time\ntry:\n for _ in range(600):\n  if os.fork() == 0: time.sleep(60)\nexcept OSError: print('no more', flush=True)\ntime.sleep(1000)"
     id = await world.python(bomb)
     await world.printed(id, "no more", 60)
     assert await world.run("echo", "still here") == ["still here"]

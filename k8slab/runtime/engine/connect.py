@@ -116,7 +116,19 @@ def _client(url: str, patience: float) -> Any:
     how: dict[str, Any] = {"base_url": url}
     if url == os.environ.get("DOCKER_HOST"):  # with the certificates it may need
         how |= docker.utils.kwargs_from_env()
-    return docker.APIClient(version="auto", timeout=patience, max_pool_size=CONNECTIONS, **how)
+    client = docker.APIClient(version="auto", timeout=patience, max_pool_size=CONNECTIONS, **how)
+    _share_connections(client)
+    return client
+
+
+def _share_connections(client: Any) -> None:
+    """The SDK keeps connections to a socket for each URL by itself: open ones would be left of each container asked."""
+    import docker
+
+    adapter = client.get_adapter(client.base_url)
+    if isinstance(adapter, docker.transport.UnixHTTPAdapter):
+        of_url = adapter.get_connection
+        adapter.get_connection = lambda url, proxies=None: of_url(client.base_url, proxies)
 
 
 def _is_socket(path: Path) -> bool:
