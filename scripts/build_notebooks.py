@@ -1,7 +1,8 @@
 """Build the notebooks: lessons/src/NN-name.py -> lessons/NN-name.ipynb and, beside it, its words.
 
 The source is one jupytext percent file, solutions and all. The notebook is the exercise: solutions cut out, questions,
-hints and the header moved into the words file. `--solved DIR` writes the solved notebooks for tests; `--check` only
+hints and the header moved into the words file. `lesson_index.py` makes the pages about all lessons.
+`--solved DIR` writes the solved notebooks for tests; `--check` only
 compares. `lesson_source.py` is next door: it says what is wrong with a source.
 """
 
@@ -19,6 +20,7 @@ from typing import Any
 import nbformat
 
 sys.path.insert(0, str(Path(__file__).parent))
+from lesson_index import pages
 from lesson_source import MARK, Cell, Mistake, Source, read
 
 LESSONS = Path(__file__).parent.parent / "lessons"
@@ -188,10 +190,19 @@ def gallery(path: Path = LESSONS / "src" / "gallery.py") -> dict[str, str]:
     return {f"{path.stem}.ipynb": json.dumps(found, indent=1, ensure_ascii=False) + "\n"}
 
 
+def index() -> dict[str, str]:
+    """The pages about all lessons. File name -> text."""
+    return pages({path.stem: json.loads(words(read(path))) for path in sources()})
+
+
 def stale() -> list[str]:
     """Names of files that are not what their source says, and of files without a source."""
-    want = {name: text for path in sources() for name, text in build(path).items()} | gallery()
-    have = {p.name: p.read_text(encoding="utf-8") for kind in ("*.ipynb", "*.words.json") for p in LESSONS.glob(kind)}
+    want = {name: text for path in sources() for name, text in build(path).items()} | gallery() | index()
+    have = {
+        p.name: p.read_text(encoding="utf-8")
+        for kind in ("*.ipynb", "*.words.json", "*.md")
+        for p in LESSONS.glob(kind)
+    }
     return sorted(name for name in want.keys() | have.keys() if want.get(name) != have.get(name))
 
 
@@ -211,7 +222,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for path in sources():
             for name, text in build(path, solved=asked.solved is not None).items():
                 (folder / name).write_text(text, encoding="utf-8")
-        for name, text in ({} if asked.solved else gallery()).items():
+        for name, text in ({} if asked.solved else gallery() | index()).items():
             (folder / name).write_text(text, encoding="utf-8")
     except Mistake as mistake:
         sys.exit(str(mistake))
