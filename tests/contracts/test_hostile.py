@@ -20,6 +20,7 @@ from tests.contracts.test_runtime import world  # noqa: F401
 from tests.runtime.world import World, alive
 
 SECOND = 1.0
+SAMPLING = 1.0  # Docker 20.10 counts what a container uses once a second, and has who asks wait for it
 # Whatever burns or fills ends by itself after some seconds, wherever it is forked to, also when its test was killed.
 UNTIL = "import time\nover = time.monotonic() + {}\ndef going(): return time.monotonic() < over"
 
@@ -69,10 +70,11 @@ async def answering(world: World) -> AsyncIterator[list[float]]:  # noqa: F811
             if not isinstance(outcome, asyncio.CancelledError):
                 raise outcome
     assert took
-    assert max(took) < SECOND, f"{len(took)} answers, the slowest after {max(took):.2f} s"
+    longest = SECOND + (SAMPLING if world.runtime.name == "docker" else 0)
+    assert max(took) < longest, f"{len(took)} answers, the slowest after {max(took):.2f} s"
 
 
-async def several(took: list[float], count: int = 50) -> None:
+async def several(took: list[float], count: int = 10) -> None:
     """Until it has been asked a few times more."""
     wanted = len(took) + count
     async with asyncio.timeout(60):
