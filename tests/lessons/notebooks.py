@@ -12,6 +12,7 @@ import nbformat
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
+from traitlets import default
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -46,6 +47,14 @@ class ThisPython(KernelSpecManager):
         return KernelSpec(argv=argv, display_name="Python 3", language="python")
 
 
+class Kernel(AsyncKernelManager):
+    """Of this Python. The client makes it, so that it ends with the run."""
+
+    @default("kernel_spec_manager")
+    def _this_python(self):
+        return ThisPython()
+
+
 class Lab:
     """Where a lesson runs: a folder with the lessons, and a lab that nobody else has."""
 
@@ -60,8 +69,8 @@ class Lab:
         built = build_notebooks.build(source, solved=solved)
         notebook = nbformat.reads(built[f"{source.stem}.ipynb"], as_version=4)
         notebook.cells = [cell for _ in range(times) for cell in with_probes(notebook.cells, solved)]
-        manager = AsyncKernelManager(kernel_name="python3", kernel_spec_manager=ThisPython())
-        client = NotebookClient(notebook, km=manager, timeout=90, resources={"metadata": {"path": str(self.folder)}})
+        where = {"metadata": {"path": str(self.folder)}}
+        client = NotebookClient(notebook, kernel_manager_class=Kernel, timeout=90, resources=where)
         return client.execute(env={**os.environ, **self.knobs, "IPYTHONDIR": str(self.folder / ".ipython")})
 
 
