@@ -53,11 +53,11 @@ apiVersion: apps/v1
 kind: Deployment
 metadata: {name: shop}
 spec:
-  replicas: 1
   selector: {matchLabels: {app: shop}}
   template:
     metadata: {labels: {app: shop}}
-    spec: {containers: [{name: shop, image: "k8slab/cart", env: [{name: STATE, value: memory}]}]}
+    spec: {containers: [{name: shop, image: "k8slab/cart", env: [{name: STATE, value: memory}],
+      readinessProbe: {httpGet: {path: /ready, port: 8080}, periodSeconds: 1}}]}
 
 # %%
 %%manifest
@@ -286,7 +286,7 @@ spec:
   selector: {matchLabels: {app: redis}}
   template:
     metadata: {labels: {app: redis}}
-    spec: {containers: [{name: redis, image: "k8slab/redis:7"}]}
+    spec: {containers: [{name: redis, image: "k8slab/redis:7", readinessProbe: {tcpSocket: {port: 6379}, periodSeconds: 1}}]}
 
 # %%
 %%manifest
@@ -395,7 +395,17 @@ for _ in range(3):
 # Some protocols do use the connection as their memory: Telnet, FTP, a database's session. `k8slab/chat` is one of them.
 
 # %%
-%kubectl create deployment chat --image=k8slab/chat
+%%manifest
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: chat}
+spec:
+  selector: {matchLabels: {app: chat}}
+  template:
+    metadata: {labels: {app: chat}}
+    spec: {containers: [{name: chat, image: "k8slab/chat", readinessProbe: {tcpSocket: {port: 2323}, periodSeconds: 1}}]}
+
+# %%
 %kubectl expose deployment chat --port=2323
 lab.wait("deployment/chat")
 talk = lab.dial("chat:2323").makefile("rw")

@@ -97,8 +97,9 @@ def test_load_takes_three_replicas_to_five_and_seven_and_back(tmp_path):
         rate(url, 0)
         world.kubectl("wait", "deployment/web", "--for=jsonpath={.spec.replicas}=3", "--timeout=55s")
         sizes = [int(size) for size in re.findall(r"New size: (\d+)", world.kubectl("describe", "hpa", "web"))]
-        assert [size for size in sizes if size in (3, 5, 7)] == [5, 7, 3]
-        assert max(sizes) == 7  # what was measured half before and half after a change may ask for 4 or 6 meanwhile
+        assert [size for size in sizes if size in (5, 7)][:2] == [5, 7]
+        assert sizes[-1] == 3
+        assert max(sizes) == 7  # what was measured half before and half after a change may ask for another meanwhile
     finally:
         world.k8slab("down", "--all")
 
