@@ -74,6 +74,14 @@ lab.terminal(lab.pods("app=web")[0])
 lab.traffic("web", rate=5)
 
 # %% [markdown]
+# ## The loop
+#
+# Read, compare, act: the loops below `web`. Press *Hold*, delete a pod on the board, and turn them by hand.
+
+# %%
+lab.loop("deployment/web")
+
+# %% [markdown]
 # ## A roll out
 #
 # Old and new pods trade places between two bounds. Run the second cell while you look at the first.
