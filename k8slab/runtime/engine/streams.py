@@ -42,6 +42,8 @@ class Pipe:
 
     async def write(self, data: bytes) -> None:
         """Type something. What comes after its end is lost, as on any terminal."""
+        if self._asking:  # a new size, asked for over another connection: who types has seen it already
+            await asyncio.wait({*self._asking})
         with contextlib.suppress(ConnectionError, RuntimeError):
             self._writer.write(data)
             await self._writer.drain()
