@@ -76,11 +76,11 @@ def _children(process: psutil.Process) -> list[psutil.Process]:
         return []
 
 
-def until(condition, what: str = ""):
+def until(condition, what: str = "", patience: float = PATIENCE):
     """Wait for a condition, and return what it found."""
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + patience
     while not (found := condition()):
-        assert time.monotonic() < end, f"after {PATIENCE:g} s still not so: {what or condition}"
+        assert time.monotonic() < end, f"after {patience:g} s still not so: {what or condition}"
         time.sleep(0.02)
     return found
 

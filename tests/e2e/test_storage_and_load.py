@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import urllib.request
+from functools import partial
 
 import pytest
 
@@ -65,12 +66,14 @@ def deployment(cpu):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_load_takes_three_replicas_to_five_and_seven_and_back(tmp_path):
     """At ten times the speed: up within seconds, down after the five minutes of stabilisation, which are 30 s here.
 
     What one request costs is measured first, so that the load asks for as much CPU as is meant: at 50% of 100m a pod,
     Kubernetes' formula makes five pods of 225m and seven of 325m.
     """
+    soon = partial(until, patience=120)  # whoever else runs here takes from the CPU that is measured
     world = World(tmp_path / "state")
     world.k8slab("up", "--speed", "10")
     try:
@@ -83,23 +86,23 @@ def test_load_takes_three_replicas_to_five_and_seven_and_back(tmp_path):
         url = f"http://{load['status']['podIP']}:8080"
         until(lambda: fetch(f"{url}/healthz"))
         rate(url, 20)
-        until(lambda: used(world, 3) > 80, "20 requests a second of 5 ms are seen")
+        soon(lambda: used(world, 3) > 80, "20 requests a second of 5 ms are seen")
         cost = steady(world, 3) / 20
         rate(url, 225 / cost)
-        until(lambda: abs(steady(world, 3) - 225) < 12, "the load asks for 225m")
+        soon(lambda: abs(steady(world, 3) - 225) < 12, "the load asks for 225m")
         world.kubectl("autoscale", "deployment", "web", "--min=3", "--max=10", "--cpu-percent=50")
-        until(lambda: replicas(world) == 5, "225m at 50% of 100m are five pods")
-        until(lambda: abs(steady(world, 5) - 225) < 25, "the five share it")
+        soon(lambda: replicas(world) == 5, "225m at 50% of 100m are five pods")
+        soon(lambda: abs(steady(world, 5) - 225) < 25, "the five share it")
         rate(url, 325 / cost)
-        until(lambda: replicas(world) == 7, "325m are seven")
-        until(lambda: abs(steady(world, 7) - 325) < 35, "the seven share it")
+        soon(lambda: replicas(world) == 7, "325m are seven")
+        soon(lambda: abs(steady(world, 7) - 325) < 35, "the seven share it")
         assert replicas(world) == 7
         rate(url, 0)
-        world.kubectl("wait", "deployment/web", "--for=jsonpath={.spec.replicas}=3", "--timeout=55s")
+        world.kubectl("wait", "deployment/web", "--for=jsonpath={.spec.replicas}=3", "--timeout=115s")
         sizes = [int(size) for size in re.findall(r"New size: (\d+)", world.kubectl("describe", "hpa", "web"))]
         assert [size for size in sizes if size in (5, 7)][:2] == [5, 7]
         assert sizes[-1] == 3
-        assert max(sizes) == 7  # what was measured half before and half after a change may ask for another meanwhile
+        assert max(sizes) <= 8  # what was measured half before and half after a change may ask for another meanwhile
     finally:
         world.k8slab("down", "--all")
 
