@@ -42,6 +42,7 @@ class ImageVerbs:
     remove_pod: Callable[[str], Any]
     containers: Callable[[str], list[ContainerState]]
     logs: Callable[..., AsyncIterator[LogLine]]
+    _records: Mapping[str, Any]
     _folder: Callable[[ContainerState], Path]
     _pod_folder: Callable[[str], Path]
     _start: Callable[[ContainerSpec, Image, Callable[[dict[str, Any]], None]], Any]
@@ -119,8 +120,9 @@ class ImageVerbs:
             await self._start(spec, self._store.interim(config), laid_out)
             async for line in self.logs(spec.id, follow=True):
                 yield line.text.decode(errors="replace")
+            await self._records[spec.id].over.wait()  # its log may end a moment before its end is heard of
             (ended,) = self.containers(pod.uid)
-            if ended.exit_code:
+            if ended.exit_code != 0:
                 raise at.error(_failed(run.argv, ended))
             said.layer = await asyncio.to_thread(self._capture, root, before, hidden, task.step)
         except RuntimeFailure as problem:
