@@ -27,7 +27,6 @@ NAMES = {
     "memory": "memory",
     "kernel": "kernel",
 }
-SIDES = ("process", "container", "vm")  # what stands side by side: no fence, every fence, another machine
 
 
 def show(lab: LabLike, *, looker: Looker = looking.look) -> Isolation:

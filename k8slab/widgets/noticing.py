@@ -16,7 +16,6 @@ from k8slab.widgets.board_model import WISHERS, app_of, chain, short_id
 from k8slab.widgets.feed import Snapshot
 from k8slab.widgets.versions import tag_of
 
-TOLD = {"Unhealthy", "TaintManagerEviction"}  # events that say more than any object
 COMMON = {"BackOff", "Failed", "FailedScheduling", "NodeNotReady"}  # warnings that repeat what the objects already say
 
 

@@ -3,37 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
-import os
 import shutil
 import signal
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
+from contextlib import AbstractAsyncContextManager
 
 import pytest
 
-IMAGES = Path(__file__).parents[2] / "images"
-ADDRESSES = (f"127.97.{os.getpid() % 250}.{number}" for number in itertools.count(2))
+from tests.runtime.world import ADDRESSES, image_process
 
 
-@asynccontextmanager
-async def pod(image: str, **env: str) -> AsyncIterator[tuple[str, asyncio.subprocess.Process]]:
-    address = next(ADDRESSES)
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, str(IMAGES / image / "server.py"), stdout=asyncio.subprocess.PIPE,
-        env={"POD_IP": address, "HOSTNAME": f"pod-{address}", **env},
-    )  # fmt: skip
-    assert process.stdout
-    assert b" on " in await process.stdout.readline()
-    try:
-        yield address, process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
+def pod(image: str, **env: str) -> AbstractAsyncContextManager[tuple[str, asyncio.subprocess.Process]]:
+    return image_process(image, b" on ", **env)
 
 
 class Browser:

@@ -5,32 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from tests.runtime.test_web import ADDRESSES, ask, web
+from tests.runtime.test_web import ask, web
+from tests.runtime.world import image_process
 
-SERVER = Path(__file__).parents[2] / "images" / "load" / "server.py"
 
-
-@asynccontextmanager
-async def load(target: str, **env: str) -> AsyncIterator[tuple[str, asyncio.subprocess.Process]]:
-    address = next(ADDRESSES)
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-I", str(SERVER), stdout=asyncio.subprocess.PIPE,
-        env={"POD_IP": address, "TARGET": target, "WORKERS": "8", **env},
-    )  # fmt: skip
-    assert process.stdout
-    assert b"ask me at" in await process.stdout.readline()
-    try:
-        yield address, process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
+def load(target: str, **env: str) -> AbstractAsyncContextManager[tuple[str, asyncio.subprocess.Process]]:
+    return image_process("load", b"ask me at", "-I", **{"TARGET": target, "WORKERS": "8", **env})
 
 
 async def told(address: str, path: str = "/", method: str = "GET") -> tuple[int, dict[str, Any]]:

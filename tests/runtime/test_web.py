@@ -3,38 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
-import os
 import signal
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
+from contextlib import AbstractAsyncContextManager
 
 import pytest
 
-from tests.runtime.world import get
-
-SERVER = Path(__file__).parents[2] / "images" / "web" / "server.py"
-ADDRESSES = (f"127.98.{os.getpid() % 250}.{number}" for number in itertools.count(2))
+from tests.runtime.world import get, image_process
 
 
-@asynccontextmanager
-async def web(**env: str) -> AsyncIterator[tuple[str, asyncio.subprocess.Process]]:
-    address = next(ADDRESSES)
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-I", str(SERVER), stdout=asyncio.subprocess.PIPE,
-        env={"POD_IP": address, "HOSTNAME": "web-1", "NODE_NAME": "node-2", **env},
-    )  # fmt: skip
-    assert process.stdout
-    assert b"answers at" in await process.stdout.readline()
-    try:
-        yield address, process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
+def web(**env: str) -> AbstractAsyncContextManager[tuple[str, asyncio.subprocess.Process]]:
+    return image_process("web", b"answers at", "-I", **{"HOSTNAME": "web-1", "NODE_NAME": "node-2", **env})
 
 
 async def ask(address: str, request: str) -> str:

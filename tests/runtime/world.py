@@ -18,6 +18,8 @@ from k8slab.runtime.local import LocalRuntime
 from tests import engine as engines
 
 WEB = "k8slab/web:v1"
+IMAGES = Path(__file__).parents[2] / "images"
+ADDRESSES = (f"127.98.{os.getpid() % 250}.{number}" for number in itertools.count(2))  # of servers without a runtime
 _numbers = itertools.count(1)
 # Tests run side by side, and loopback is one for all: each process of tests has a range of its own.
 SUBNET = f"127.{100 + os.getpid() % 120}.0.0/16"
@@ -118,6 +120,26 @@ class World:
     async def run(self, *command: str, **more: Any) -> list[str]:
         """What a command prints, once it has ended."""
         return await self.output(await self.start(*command, **more))
+
+
+@asynccontextmanager
+async def image_process(
+    image: str, greeting: bytes, *options: str, **env: str
+) -> AsyncIterator[tuple[str, asyncio.subprocess.Process]]:
+    """An image's server as plain Python, with an address of its own, once it has said its greeting."""
+    address = next(ADDRESSES)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *options, str(IMAGES / image / "server.py"), stdout=asyncio.subprocess.PIPE,
+        env={"POD_IP": address, **env},
+    )  # fmt: skip
+    assert process.stdout
+    assert greeting in await process.stdout.readline()
+    try:
+        yield address, process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
 
 
 async def get(address: str, path: str = "/", port: int = 8080) -> tuple[int, str]:
