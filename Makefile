@@ -21,10 +21,10 @@ $(VENV)/test: pyproject.toml
 	@touch $@ $(VENV)/lab
 
 system:
-	@scripts/system-packages bwrap dot qemu-system-x86_64 busybox
+	@scripts/system-packages bwrap dot qemu-system-x86_64 busybox redis-server
 
 system-test:
-	@scripts/system-packages bwrap dot qemu-system-x86_64 busybox chromium kubectl dockerd debootstrap
+	@scripts/system-packages bwrap dot qemu-system-x86_64 busybox redis-server chromium kubectl dockerd debootstrap
 
 lessons: system $(VENV)/lab
 	$(BIN)/k8slab lessons
@@ -45,10 +45,10 @@ gallery: $(VENV)/test
 
 test: system-test check
 	$(BIN)/python -m k8slab.vm --fetch
-	$(BIN)/pytest -n $(JOBS) -m 'not slow'
+	scripts/run-tests $(BIN)/pytest $(JOBS) 'not slow'
 
 test-all: test
-	$(BIN)/pytest -n $(JOBS) -m slow
+	scripts/run-tests $(BIN)/pytest $(JOBS) slow
 
 bench: $(VENV)/test
 	$(BIN)/python -m benchmarks --write docs/numbers.md

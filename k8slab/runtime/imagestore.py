@@ -38,8 +38,13 @@ class ImageStore:
         return sorted({*self._sources, *(kept.name for kept in self.library.all())})
 
     def infos(self) -> list[ImageInfo]:
-        """By name. What has not been asked for yet is laid out now: its size is that of its files."""
-        ours = [(name, self.get(name), _made(source)) for name, source in self._sources.items()]
+        """By name. What has not been asked for yet is laid out now: its size is that of its files.
+
+        One of ours whose program this machine lacks (Redis, most likely) is left out; asked for by name, it says so.
+        """
+        ours = [
+            (name, image, _made(source)) for name, source in self._sources.items() if (image := self._if_here(name))
+        ]
         kept = [(kept.name, self._image(kept.config, self.library.layers), kept.created) for kept in self.library.all()]
         return sorted((ImageInfo(name, image.id, image.size, when) for name, image, when in ours + kept), key=_name)
 
@@ -67,6 +72,12 @@ class ImageStore:
         if not all(layer.is_dir() for layer in found.layers):
             raise RuntimeFailure("ErrImagePull", f'the files of image "{name}" are gone: build it again')
         return found
+
+    def _if_here(self, name: str) -> Image | None:
+        try:
+            return self.get(name)
+        except RuntimeFailure:
+            return None
 
     def interim(self, config: Config) -> Image:
         """What a build has come to so far."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import socket
 import subprocess
 import sys
+import time
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -88,9 +90,18 @@ def page():
 
 
 def run_first_cell(page: Page) -> None:
+    """Shift+Enter in the first cell, until its prompt says that it was taken: a page still settling drops keys."""
     page.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status="idle"]')
-    page.locator(".jp-Notebook .jp-CodeCell .cm-content").first.click()
-    page.keyboard.press("Shift+Enter")
+    cell = page.locator(".jp-Notebook .jp-CodeCell").first
+    prompt = cell.locator(".jp-InputPrompt")
+    before = prompt.inner_text()
+    deadline = time.monotonic() + LATEST / 1000
+    while time.monotonic() < deadline:
+        cell.locator(".cm-content").click()
+        page.keyboard.press("Shift+Enter")
+        with contextlib.suppress(AssertionError):
+            return expect(prompt).not_to_have_text(before, timeout=5_000)
+    raise AssertionError(f"the cell was never run: its prompt is still {before!r}")
 
 
 def ready(page: Page) -> None:

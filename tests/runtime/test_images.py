@@ -132,3 +132,17 @@ def test_a_base_image_given_by_argument(tmp_path: Path) -> None:
     assert "/opt/python/bin" in store.get("p:1").config.env["PATH"]
     assert not store.get("p:2").config.python
     assert store.get("p:2").layers == ()
+
+
+def test_an_image_whose_program_is_not_here_is_not_listed_and_says_what_it_lacks(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda program: None)
+    sources = {
+        "a/redis:7": source(tmp_path / "redis", "FROM redis:7\n"),
+        "a/web:v1": source(tmp_path / "web", "FROM python:3\nCOPY app.py .\n", {"app.py": ""}),
+    }
+    store = ImageStore(tmp_path / "store", sources)
+    assert [info.name for info in store.infos()] == ["a/web:v1"]
+    with pytest.raises(
+        RuntimeFailure, match="this machine's redis-server here, which it lacks: sudo apt install redis"
+    ):
+        store.get("a/redis:7")
