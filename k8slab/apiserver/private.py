@@ -1,4 +1,4 @@
-"""What only a lab can do, beside the Kubernetes API under `/k8slab`: be reset, broken on purpose, asked why and what if, shut down.
+"""What only a lab can do, beside the Kubernetes API under `/k8slab`: reset, broken, asked why and what if, shut down.
 
 The routes are handed the `Hooks` by `server.py`, which alone knows all the parts they reach. They stand behind the same
 token as everything else; `app.py` mounts them.
