@@ -105,9 +105,10 @@ class Scheduling extends Live {
 
   drawDecision(now) {
     const rows = ordered(now.rows), scored = rows.some((row) => row.verdict === "fits" && !row.names.length && Object.keys(row.scores).length);
-    sync(this.asks, [{ what: "label", say: "It asks for" }, ...now.asks], (one) => one.what, (one) => {
-      const el = h("li", { class: one.what === "label" ? "dim" : "kl-badge" });
-      return { el, update: (item) => (say(el, item.say), el.classList.toggle("turned", Boolean(now.supposed) && (now.wish.turned.includes(item.what) || (item.what === "tolerate" && now.wish.tolerate.length > 0)))) };
+    const turned = now.supposed ? [...now.wish.turned, ...(now.wish.tolerate.length ? ["tolerate"] : [])] : [];
+    sync(this.asks, [{ what: "label", say: "It asks for" }, ...now.asks.map((one) => ({ ...one, turned: turned.includes(one.what) }))], (one) => one.what, ({ what }) => {
+      const el = h("li", { class: what === "label" ? "dim" : "kl-badge" });
+      return { el, update: (one) => (say(el, one.say), el.classList.toggle("turned", Boolean(one.turned))) };
     });
     this.asks.hidden = !now.asks.length;
     const all = now.filters[0]?.of ?? 0;
@@ -119,6 +120,7 @@ class Scheduling extends Live {
       const key = h("i", { class: "key" }), word = h("b"), name = h("code"), el = h("li", null, key, word, name);
       return { el, update: (score) => (set(key, { "data-i": score.i % 4 }), set(el, { title: `${score.plugin} prefers ${score.prefers}` }), say(word, score.short), say(name, `${score.plugin} ×${score.weight}`)) };
     });
+    this.legend.hidden = !scored;
     const most = Math.max(1, ...rows.map((row) => row.total));
     sync(this.nodes, rows.map((row) => ({ row, legend: now.scores, most })), ({ row }) => row.key, nodeRow);
     sync(this.words, now.told.map((one, i) => ({ ...one, i })), (one) => one.i, () => {

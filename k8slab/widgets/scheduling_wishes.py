@@ -58,14 +58,17 @@ def choices(nodes: Sequence[Obj], classes: Sequence[Obj]) -> Picture:
 
 def read(message: Mapping[str, Any], offered: Picture) -> Wish:
     """What a page sent, if it was offered. Raises ValueError with a sentence."""
+    tolerate = message.get("tolerate") or ()
+    if not isinstance(tolerate, list | tuple):
+        raise ValueError("tolerate: a list of taints is needed.")
     wish = Wish(
         _whole(message, "cpu", offered),
         _whole(message, "memory", offered),
         _one_of(message, "selector", offered["selectors"]),
-        tuple(message.get("tolerate") or ()),
+        tuple(map(str, tolerate)),
         _one_of(message, "priority", offered["classes"]),
     )
-    if unknown := [str(taint) for taint in wish.tolerate if taint not in offered["taints"]]:
+    if unknown := [taint for taint in wish.tolerate if taint not in offered["taints"]]:
         raise ValueError(f"No node has the taint {unknown[0]}.")
     return wish
 

@@ -16,7 +16,7 @@ from k8slab.widgets.unplaced import explain
 Why = Mapping[str, Any]
 
 FILTERS = {
-    "NodeUnschedulable": "Is the node cordoned?",
+    "NodeUnschedulable": "Is it open for pods, not cordoned?",
     "NodeName": "Is it the node named in the pod?",
     "TaintToleration": "Does the pod tolerate its taints?",
     "NodeAffinity": "Has it the labels asked for?",
