@@ -27,7 +27,7 @@ from k8slab import daemon, pki, runtimes
 from k8slab.api import metrics
 from k8slab.api.errors import Conflict, NotFound
 from k8slab.api.kinds import KINDS
-from k8slab.api.objects import Key
+from k8slab.api.objects import Key, Obj
 from k8slab.apiserver import app, private, reset
 from k8slab.apiserver.bootstrap import announce_dns, bootstrap
 from k8slab.apiserver.images import routes as image_routes
@@ -311,6 +311,13 @@ class LabServer:
             self.client.get("Pod", pod, namespace)
             raise NotFound(f"no decision about pod {namespace}/{pod} is remembered: only the latest are")
         return why
+
+    def what_if(self, pod: Obj) -> dict[str, Any]:
+        meta, spec = pod.get("metadata") or {}, {**(pod.get("spec") or {})}
+        spec.pop("nodeName", None)
+        new = self.verbs.would_be(KINDS["Pod"], {**pod, "spec": spec}, meta.get("namespace") or "default")
+        new["metadata"]["uid"] = meta.get("uid") or new["metadata"]["uid"]  # so that it is known for the one there is
+        return self.scheduler.what_if(new)
 
     # ---- what outlives the server ---------------------------------------------------------------------------------
 

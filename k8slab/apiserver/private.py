@@ -1,4 +1,4 @@
-"""What only a lab can do, beside the Kubernetes API under `/k8slab`: be reset, broken on purpose, asked why, shut down.
+"""What only a lab can do, beside the Kubernetes API under `/k8slab`: reset, broken, asked why and what if, shut down.
 
 The routes are handed the `Hooks` by `server.py`, which alone knows all the parts they reach. They stand behind the same
 token as everything else; `app.py` mounts them.
@@ -15,6 +15,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from k8slab.api.errors import BadRequest
+from k8slab.api.kinds import KINDS
+from k8slab.api.objects import Obj
+from k8slab.apiserver.requests import checked, read_object
 
 LIMIT = 4096  # bytes of a request's body
 SLOWEST = 60_000  # milliseconds
@@ -61,6 +64,13 @@ class Hooks(Protocol):
         """Why the scheduler decided as it did about a pod. Raises NotFound for a decision it does not remember."""
         ...
 
+    def what_if(self, pod: Obj) -> dict[str, Any]:
+        """What the scheduler would decide now about a pod like this one, on no node yet; nothing is kept or bound.
+
+        Raises as creating the pod would: Invalid, Forbidden, NotFound.
+        """
+        ...
+
 
 def routes(hooks: Hooks) -> list[Route]:
     """The routes, to be mounted at the root."""
@@ -96,7 +106,21 @@ def routes(hooks: Hooks) -> list[Route]:
         query = request.query_params
         return _answer(hooks.explain(_word(query, "namespace"), _word(query, "pod")))
 
-    posts = {"reset": reset, "shutdown": shutdown, "crash": crash, "power": power, "loop": loop, **_faults(hooks)}
+    async def what_if(request: Request) -> Response:
+        text, kind = await request.body(), KINDS["Pod"]
+        sent = read_object(text, request.headers.get("content-type", ""))
+        pod, _ = checked(sent, kind, text, "Strict")
+        return _answer(hooks.what_if(pod))
+
+    posts = {
+        "explain": what_if,
+        "reset": reset,
+        "shutdown": shutdown,
+        "crash": crash,
+        "power": power,
+        "loop": loop,
+        **_faults(hooks),
+    }
     asked = [Route(f"/k8slab/{name}", endpoint, methods=["POST"]) for name, endpoint in posts.items()]
     gets = {"status": status, "explain": explain}
     return [*(Route(f"/k8slab/{name}", endpoint, methods=["GET"]) for name, endpoint in gets.items()), *asked]

@@ -79,28 +79,14 @@ class Verbs:
         self, kind: Kind, obj: Obj, namespace: str = "", *, dry_run: bool = False, owners: Owners | None = None
     ) -> Obj:
         """Create an object from what somebody sent. Raises AlreadyExists, Invalid, Forbidden, NotFound, BadRequest."""
-        obj = _bounded(obj)
-        meta = addressed(kind, obj, namespace)
-        self._require_namespace(kind, meta)
+        obj = self._begun(kind, obj, namespace, owners)
+        meta = obj["metadata"]
         generate = not meta.get("name") and meta.get("generateName")
-        sent = meta.pop("managedFields", None)
-        for unwanted in ("resourceVersion", *KEPT, "selfLink"):
-            meta.pop(unwanted, None)
-        meta |= {"uid": str(uuid.uuid4()), "creationTimestamp": self.clock.timestamp()}
-        if kind.generation:
-            meta["generation"] = 1
-        if "status" in kind.subresources and kind.kind != "Node":
-            obj["status"] = {}
-        apply_defaults(obj, kind.definition)
-        self._own(owners, None, obj, sent)
-        self._admission.change(kind, obj)
         for attempt in range(NAME_TRIES):
             if generate:
                 meta["name"] = generate[:58] + random_suffix()
             if attempt == 0:
-                causes = self._strategy(kind).create(obj)
-                self._refuse(kind, obj, causes + validate(obj))
-                self._admission.check(kind, obj)
+                self._approve(kind, obj)
             try:
                 return self._written(
                     kind, lambda: self.store.create(kind.resource, self._key(kind, obj), obj), obj, None, dry_run
@@ -113,6 +99,12 @@ class Verbs:
             message = f"{taken.message}, the server was not able to generate a unique name for the object"
             raise AlreadyExists(message, {**(taken.details or {}), "retryAfterSeconds": 1})
         raise taken
+
+    def would_be(self, kind: Kind, obj: Obj, namespace: str = "") -> Obj:
+        """What `create` would store if nothing of the name were there. Stores nothing; raises as `create` does."""
+        obj = self._begun(kind, obj, namespace, None)
+        self._approve(kind, obj)
+        return obj
 
     def replace(
         self, kind: Kind, name: str, namespace: str, obj: Obj, *, dry_run: bool = False, owners: Owners | None = None
@@ -273,6 +265,30 @@ class Verbs:
         self._store(pods, lambda: self.store.update(pods.resource, Key(namespace, name), pod), pod, False)
 
     # ---- the steps of a write -----------------------------------------------------------------------------------
+
+    def _begun(self, kind: Kind, obj: Obj, namespace: str, owners: Owners | None) -> Obj:
+        """A new object as far as it needs no name: addressed, defaulted, and what other objects fill in."""
+        obj = _bounded(obj)
+        meta = addressed(kind, obj, namespace)
+        self._require_namespace(kind, meta)
+        sent = meta.pop("managedFields", None)
+        for unwanted in ("resourceVersion", *KEPT, "selfLink"):
+            meta.pop(unwanted, None)
+        meta |= {"uid": str(uuid.uuid4()), "creationTimestamp": self.clock.timestamp()}
+        if kind.generation:
+            meta["generation"] = 1
+        if "status" in kind.subresources and kind.kind != "Node":
+            obj["status"] = {}
+        apply_defaults(obj, kind.definition)
+        self._own(owners, None, obj, sent)
+        self._admission.change(kind, obj)
+        return obj
+
+    def _approve(self, kind: Kind, obj: Obj) -> None:
+        """Let the kind's strategy, validation and admission have their say in a new object."""
+        causes = self._strategy(kind).create(obj)
+        self._refuse(kind, obj, causes + validate(obj))
+        self._admission.check(kind, obj)
 
     def _strategy(self, kind: Kind) -> Strategy:
         return self._strategies.get(kind.kind) or Strategy()

@@ -10,7 +10,7 @@ from typing import Any
 
 from k8slab.api.errors import ApiError, NotFound
 from k8slab.client.http import HttpClient
-from k8slab.lab.explanations import Explanation
+from k8slab.lab.explanations import Explanation, otherwise
 from k8slab.lab.views import Pod
 from k8slab.settings import LabError
 
@@ -24,10 +24,19 @@ class Faults:
 
     def explain(self, pod: str | Pod) -> Explanation:
         """Why the scheduler put a pod where it is, or nowhere: what each node was refused for, or scored."""
-        name = pod.name if isinstance(pod, Pod) else pod.removeprefix("pod/")
-        asked = {"namespace": self.namespace, "pod": name}
+        asked = {"namespace": self.namespace, "pod": _name_of(pod)}
         told = self._lab("explain", lambda: self.api.request("GET", "/k8slab/explain", params=asked))
         return Explanation(told)
+
+    def what_if(self, pod: str | Pod, **wishes: Any) -> Explanation:
+        """Where a pod would go if it came now with other wishes: `lab.what_if("web-1", cpu="2", memory="1Gi")`.
+
+        Also `node_selector={}`, `tolerations=[]` (more of them), `priority_class=""`. The scheduler thinks it through;
+        nothing is bound or changed.
+        """
+        live = self._lab("what_if", lambda: self.api.get("Pod", _name_of(pod), self.namespace))
+        wished = otherwise(live, **wishes)
+        return Explanation(self._lab("what_if", lambda: self.api.post("/k8slab/explain", wished)), supposed=True)
 
     def power_off(self, node: str) -> None:
         """Pull a node's plug: its containers die at once, and nobody is told."""
@@ -86,3 +95,7 @@ class Faults:
             raise LabError(f"{error.message}.") from error
         except ApiError as error:
             raise LabError(f"Error from server ({error.reason}): {error.message}") from error
+
+
+def _name_of(pod: str | Pod) -> str:
+    return pod.name if isinstance(pod, Pod) else pod.removeprefix("pod/")

@@ -29,6 +29,7 @@ class Shows:
     loop = _view("loop", "One controller's read, compare, act, step by step.")
     rollout = _view("rollout", "Old and new ReplicaSets as they trade places.")
     autoscale = _view("autoscale", "Load, metric, and wanted and actual replicas over time.")
+    scheduling = _view("scheduling", "Why a pod went to its node, or to none; and what if it wished otherwise.")
     shop = _view("shop", "Browsers side by side on the cart app, and where their state lives.")
     handshake = _view("handshake", "Client and server as two lanes: SYN, data, FIN.")
     isolation = _view("isolation", "What a process sees as each fence is added.")

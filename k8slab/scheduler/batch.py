@@ -40,7 +40,7 @@ class Batch:
         heapify(self._heap)
         self._left = len(fitting)
         self._seen = cache.freed_count
-        self._refusal = Decision(pod.key, None, len(cache.nodes), refused=refused)
+        self._refusal = Decision(pod.key, None, len(cache.nodes), self._filters.plugins, refused=refused)
 
     def place(self, pod: PodInfo) -> Decision | None:
         """The best node for one more pod of the kind (a refusal, if none would do from the start). None: used up."""

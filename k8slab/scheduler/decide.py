@@ -33,6 +33,7 @@ class Decision:
     pod: Key
     node: str | None
     total: int  # nodes in the cluster
+    filters: tuple[str, ...] = ()  # who could refuse, in the order in which they were asked
     plugins: tuple[str, ...] = ()  # whose scores `scores` holds, in this order
     scores: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # weighted, of every node that would do
     refused: Mapping[str, Refusal] = field(default_factory=dict)  # the nodes that were looked at and will not
@@ -71,10 +72,10 @@ def decide(pod: PodInfo, cache: Cache, peers: Peers = NO_PEERS, start: int = 0) 
     """Look at the nodes from `start` on, round and round, until enough would do; take the best of those."""
     nodes, filters = cache.nodes, Filters(pod, cache)
     if filters.verdict:
-        return Decision(pod.key, None, len(nodes), verdict=filters.verdict)
+        return Decision(pod.key, None, len(nodes), filters.plugins, verdict=filters.verdict)
     there = cache.infos.get(pod.nominated)
     if there and there.node and not filters.refusal(there):  # room was made for it here: nobody else is asked
-        return Decision(pod.key, there.name, len(nodes), scores={there.name: ()})
+        return Decision(pod.key, there.name, len(nodes), filters.plugins, scores={there.name: ()})
     names = pinned(pod)
     looked_at = nodes if names is None else [node for node in nodes if node.name in names]
     fitting, refused = filtered(filters, looked_at, start)
@@ -84,6 +85,7 @@ def decide(pod: PodInfo, cache: Cache, peers: Peers = NO_PEERS, start: int = 0) 
         pod.key,
         best.name if best else None,
         len(nodes),
+        filters.plugins,
         judge.plugins,
         judge.table,
         refused,

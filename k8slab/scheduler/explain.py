@@ -1,6 +1,7 @@
 """A decision for whoever asks why: each node with what refused it, or what each score gave it. Plain data.
 
-`server.py` hands it to `GET /k8slab/explain`, `lab.explain("pod")` shows it.
+`server.py` hands it to `GET /k8slab/explain`, or one that was only thought through to `POST`; `lab.explain("pod")`,
+`lab.what_if("pod", cpu="2")` and the view `lab.scheduling("pod")` show it.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ def explained(decision: Decision, names: list[str]) -> dict[str, Any]:
         "pod": pod,
         "node": decision.node or "",
         "message": "" if decision.node else decision.message,
+        "filters": [*decision.filters],
         "weights": {plugin: WEIGHTS[plugin] for plugin in decision.plugins},
         "nodes": [_node(decision, name) for name in names],
         "preemption": preemption,

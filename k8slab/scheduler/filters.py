@@ -112,18 +112,18 @@ def _asks_for_nodes(pod: PodInfo, cache: Cache) -> Filter | Refusal | None:
     return node_affinity if pod.spec.get("nodeSelector") or pod.node_affinity.get(REQUIRED) else None
 
 
-RULES: tuple[Prepare, ...] = (
-    lambda pod, cache: node_unschedulable,
-    lambda pod, cache: node_name if pod.spec.get("nodeName") else None,
-    lambda pod, cache: taint_toleration,
-    _asks_for_nodes,
-    lambda pod, cache: node_ports if pod.usage.ports else None,
-    lambda pod, cache: node_resources_fit,
-    lambda pod, cache: volume_restrictions if pod.storage and pod.storage.exclusive else None,
-    _has_claims,
-    topology_spread,
-    inter_pod_affinity,
-)
+RULES: Mapping[str, Prepare] = {
+    "NodeUnschedulable": lambda pod, cache: node_unschedulable,
+    "NodeName": lambda pod, cache: node_name if pod.spec.get("nodeName") else None,
+    "TaintToleration": lambda pod, cache: taint_toleration,
+    "NodeAffinity": _asks_for_nodes,
+    "NodePorts": lambda pod, cache: node_ports if pod.usage.ports else None,
+    "NodeResourcesFit": lambda pod, cache: node_resources_fit,
+    "VolumeRestrictions": lambda pod, cache: volume_restrictions if pod.storage and pod.storage.exclusive else None,
+    "VolumeBinding": _has_claims,
+    "PodTopologySpread": topology_spread,
+    "InterPodAffinity": inter_pod_affinity,
+}
 
 
 def is_relational(pod: PodInfo, cache: Cache) -> bool:
@@ -136,9 +136,11 @@ class Filters:
 
     def __init__(self, pod: PodInfo, cache: Cache) -> None:
         self._pod, self._cache = pod, cache
-        prepared = [rule(pod, cache) for rule in RULES]
-        self.verdict = next((found for found in prepared if isinstance(found, Refusal)), None)
-        self.rules = [rule for rule in prepared if rule and not isinstance(rule, Refusal)]
+        prepared = {plugin: rule(pod, cache) for plugin, rule in RULES.items()}
+        self.verdict = next((found for found in prepared.values() if isinstance(found, Refusal)), None)
+        self.rules = [rule for rule in prepared.values() if rule and not isinstance(rule, Refusal)]
+        asked = (plugin for plugin, rule in prepared.items() if rule)
+        self.plugins = (self.verdict.plugin,) if self.verdict else tuple(asked)  # whose rules they are, in order
 
     def refusal(self, node: NodeInfo) -> Refusal | None:
         """The first word against the node: as it is, and as it will be with the more important pods nominated to it."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -82,6 +83,20 @@ class Scheduler:
         decision = self._decisions.get(Key(namespace, pod))
         return explained(decision, [node.name for node in self.cache.nodes]) if decision else None
 
+    def what_if(self, pod: Obj) -> dict[str, Any]:
+        """What would be decided now about a pod without a node, as plain data. Nothing is bound, said or kept.
+
+        If it is one that has a node by now, that pod is thought away meanwhile.
+        """
+        info = PodInfo(pod, self._storage.of(pod))
+        live = self._pods.get(info.key.name, info.key.namespace)
+        node = self.cache.infos.get(live["spec"].get("nodeName", "")) if live else None
+        with self.cache.without(node, [info.uid]) if node and info.uid in node.pods else nullcontext():
+            decision = decide(info, self.cache, self._peers(info))
+            if decision.node is None:
+                decision, _ = self._preempted(info, decision)
+        return explained(decision, [each.name for each in self.cache.nodes])
+
     async def _drain(self) -> None:
         placed = 0
         while entry := self.queue.pop():
@@ -148,14 +163,7 @@ class Scheduler:
 
     def _refuse(self, info: PodInfo, decision: Decision, entry: Waiting) -> None:
         """No node would have it: perhaps room can be made. If not, it waits for the cluster to change."""
-        found: Candidate | str | None = None
-        if self.cache.nodes:
-            found = preempt(info, self.cache, decision, self._pods_on, [*self._budgets.list()])
-        if isinstance(found, Candidate):
-            victims = tuple(key_of(victim) for victim in found.victims)
-            decision = replace(decision, cleared=found.node, victims=victims)
-        else:
-            decision = replace(decision, preemption=found)
+        decision, found = self._preempted(info, decision)
         self._keep(decision)
         self.queue.park(entry, decision.refused_by)
         waits = found == WAITS
@@ -163,6 +171,16 @@ class Scheduler:
         self._say_failed(info.pod, "Unschedulable", decision.message, node)
         if isinstance(found, Candidate):
             self._evictions.make_room(info, found)
+
+    def _preempted(self, info: PodInfo, decision: Decision) -> tuple[Decision, Candidate | str | None]:
+        """The refusal with who would have to leave for the pod, or why that would not help."""
+        if not self.cache.nodes:
+            return decision, None
+        found = preempt(info, self.cache, decision, self._pods_on, [*self._budgets.list()])
+        if isinstance(found, str):
+            return replace(decision, preemption=found), found
+        victims = tuple(key_of(victim) for victim in found.victims)
+        return replace(decision, cleared=found.node, victims=victims), found
 
     def _peers(self, info: PodInfo) -> Peers:
         group = info.usage.group

@@ -102,6 +102,27 @@ lab.kubectl("autoscale deployment web --cpu-percent=50 --min=3 --max=9")
 lab.autoscale("web")
 
 # %% [markdown]
+# ## Scheduling
+#
+# Why a pod went to its node, or to none. `report` asks for more than any node has: turn its CPU down and see who would
+# take it. Choose another pod to see by how many points its node won.
+
+# %%
+lab.apply("""
+apiVersion: v1
+kind: Pod
+metadata:
+  name: report
+spec:
+  containers:
+  - name: report
+    image: k8slab/web:v1
+    resources:
+      requests: {cpu: "8", memory: 128Mi}
+""")
+lab.scheduling("report")
+
+# %% [markdown]
 # ## The shop
 #
 # Two customers with a browser each. Log in, fill the cart, then scale `shop` to three and reload.

@@ -63,6 +63,22 @@ def test_why_a_pod_is_where_it_is(lab):
         lab.explain("nobody")
 
 
+def test_what_if_it_wished_for_something_else(lab):
+    lab.apply(POD % ("web", "nodeSelector: {kubernetes.io/hostname: node-2}"))
+    until(lambda: lab.pods() and lab.pods()[0].node)
+    before = lab.read("pod/web")
+    assert lab.what_if("web").headline == "web would go to node-2."
+    anywhere = lab.what_if(lab.pods()[0], node_selector={})
+    assert [node["verdict"] for node in anywhere.nodes] == ["fits"] * 3
+    assert lab.what_if("web", cpu="500").message.startswith("0/3 nodes are available: 1 Insufficient cpu, 2 node(s)")
+    assert lab.read("pod/web").spec == before.spec
+    assert [pod.name for pod in lab.pods()] == ["web"]
+    with pytest.raises(LabError, match="quantities must match"):
+        lab.what_if("web", cpu="much")
+    with pytest.raises(LabError, match='pods "nobody" not found'):
+        lab.what_if("nobody")
+
+
 def test_a_slow_service(lab):
     lab.apply(POD % ("web", ""))
     lab.apply(SERVICE)

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 from k8slab.api.errors import ApiError, Conflict, NotFound
 from k8slab.api.objects import Obj, condition
@@ -157,6 +158,47 @@ async def test_explains_its_last_decisions() -> None:
         scores = {"NodeResourcesFit": 86, "NodeResourcesBalancedAllocation": 87}
         assert why["nodes"][0] == {"name": "node-1", "verdict": "fits", "scores": scores, "total": 173}
         assert world.scheduler.explain("default", "unknown") is None
+
+
+def stripped(why: dict[str, Any]) -> tuple[str, list[str]]:
+    return why["node"], [each["verdict"] for each in why["nodes"]]
+
+
+async def test_what_if_is_thought_through_and_nothing_is_done() -> None:
+    async with scheduling(*THREE, pod("p", requests={"cpu": "1"})) as world:
+        before = list(world.recorder.events), list(world.client.bound)
+        bigger = pod("p", requests={"cpu": "5"})
+        why = world.scheduler.what_if(bigger)
+        assert (stripped(why), why["message"][:51]) == (
+            ("", ["refused"] * 3),
+            "0/3 nodes are available: 3 Insufficient cpu. no new",
+        )
+        assert why["filters"] == ["NodeUnschedulable", "TaintToleration", "NodeResourcesFit"]
+        assert (world.recorder.events, world.client.bound) == before
+        assert stripped(world.scheduler.explain("default", "p") or {}) == ("node-1", ["fits"] * 3)
+        assert len(world.scheduler.queue) == 0
+
+
+async def test_what_if_thinks_the_pod_away_from_the_node_it_is_on() -> None:
+    async with scheduling(node("n"), pod("p", requests={"cpu": "3"})) as world:
+        there = world.client.find("Pod", "p")
+        again = {**there, "spec": {k: v for k, v in there["spec"].items() if k != "nodeName"}}
+        taken = dict(world.scheduler.cache.infos["n"].requested)
+        assert stripped(world.scheduler.what_if(again)) == ("n", ["fits"])
+        assert stripped(world.scheduler.what_if(pod("p", requests={"cpu": "3"}))) == ("", ["refused"])  # another uid
+        assert world.scheduler.cache.infos["n"].requested == taken == {"cpu": 3000}
+
+
+async def test_what_if_says_who_would_have_to_leave() -> None:
+    async with scheduling(node("n"), pod("low", requests={"cpu": "3"})) as world:
+        why = world.scheduler.what_if(pod("high", priority=100, requests={"cpu": "3"}))
+        assert why["preemption"] == {"node": "n", "victims": ["default/low"], "message": ""}
+        assert "deletionTimestamp" not in world.client.find("Pod", "low")["metadata"]
+
+
+async def test_what_if_without_nodes() -> None:
+    async with scheduling() as world:
+        assert world.scheduler.what_if(pod("p"))["message"] == "no nodes available to schedule pods"
 
 
 async def test_a_more_important_pod_takes_the_place_of_a_lesser_one() -> None:

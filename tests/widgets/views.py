@@ -15,9 +15,21 @@ from k8slab.api.objects import Obj
 from k8slab.races import Race as Outcome
 from k8slab.races import Run
 from k8slab.races.looking import Step
-from k8slab.widgets import autoscale, board, handshake, isolation, loop, race, rollout, shop, terminal, traffic
+from k8slab.widgets import (
+    autoscale,
+    board,
+    handshake,
+    isolation,
+    loop,
+    race,
+    rollout,
+    scheduling,
+    shop,
+    terminal,
+    traffic,
+)
 from k8slab.widgets.base import View
-from tests.widgets import cluster, test_autoscale, test_rollout, test_shop_model, test_traffic
+from tests.widgets import cluster, scheduled, test_autoscale, test_rollout, test_shop_model, test_traffic
 from tests.widgets.cluster import FakeLab, pod
 from tests.widgets.page import Page
 
@@ -154,6 +166,10 @@ def _somebody_buys(lab: FakeLab, view: View) -> None:
         view.post(lambda press=press: view.act({"who": "ada", **press}))
 
 
+def _another_asks(lab: FakeLab, view: View) -> None:
+    lab.api.becomes(*lab.api.all(), scheduled.pod(f"cart-6f8d9-{len(lab.api.now['Pod'])}xk2", "node-2", cpu="200m"))
+
+
 VIEWS = (
     Case(
         "isolation",
@@ -218,6 +234,14 @@ VIEWS = (
         lambda lab: loop.show(lab, "deployment/web", hold=True),
         _one_pod_less,
         "**Loop**: the loops below a Deployment, wish beside reality; held, they are turned by hand, a step at a time.",
+    ),
+    Case(
+        "scheduling",
+        lambda: scheduled.SchedulingLab(*scheduled.three(), name="scheduling"),
+        lambda lab: scheduling.show(lab, "web-7d5bc-x2j5h"),
+        _another_asks,
+        "**Scheduling**: which filters refused which node, what each score gave the others, by how much the best one "
+        "won; below, what if the pod wished for something else.",
     ),
     Case(
         "autoscale",
