@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -17,3 +19,15 @@ def missing(reason: str) -> NoReturn:
     if os.environ.get(STRICT):
         pytest.fail(f"not skipped, because {STRICT} is set: {reason}", pytrace=False)
     pytest.skip(reason)
+
+
+def unpacked(package: str, folder: Path) -> Path:
+    """What a Debian package holds; an empty folder when it cannot be had."""
+    try:
+        subprocess.run(["apt-get", "download", package], cwd=folder, capture_output=True, check=True, timeout=60)
+        subprocess.run(
+            ["dpkg-deb", "-x", next(folder.glob("*.deb")), folder], capture_output=True, check=True, timeout=60
+        )
+    except (OSError, subprocess.SubprocessError, StopIteration):
+        pass
+    return folder

@@ -178,8 +178,8 @@ class DockerRuntime:
 
     # ---- images
 
-    async def pull(self, image: str) -> str:
-        return str((await self.store.get(image))["Id"])
+    async def pull(self, image: str, hear: Callable[[str], None] | None = None) -> str:
+        return str((await self.store.get(image, hear))["Id"])
 
     async def images(self) -> list[str]:
         return await self.store.names()

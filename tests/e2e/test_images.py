@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from tests.e2e.conftest import fetch, until
+from tests.waiting import fetch, until
 
 SHOP = """
 FROM python:3.12-slim AS build

@@ -10,7 +10,8 @@ import stat
 import psutil
 import pytest
 
-from tests.e2e.conftest import World, fetch, until
+from tests.e2e.conftest import World
+from tests.waiting import fetch, until
 
 WEB = ("create", "deployment", "web", "--image=k8slab/web:v1")
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import fetch, until
 from tests.runtime.test_unprivileged import NOBODY, ROOT, as_user, environment, python  # noqa: F401 (a fixture)
+from tests.waiting import fetch, until
 
 RUN = "import sys; sys.path.insert(0, {root!r}); sys.argv[0] = 'k8slab'; {forbid}from k8slab.cli import main; main()"
 FORBID = "from tests.runtime.locked_down import forbid_user_namespaces as forbid; forbid(); "

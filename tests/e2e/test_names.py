@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import World, fetch, until
+from tests.e2e.conftest import World
 from tests.e2e.test_locked_down import lab  # noqa: F401 (a fixture)
 from tests.runtime.test_unprivileged import python  # noqa: F401 (a fixture)
+from tests.waiting import fetch, until
 
 CALL = "import urllib.request as u; print(u.urlopen('{}', timeout=5).read().decode())"
 RESOLVE = "import socket; print(' '.join(sorted({{a[4][0] for a in socket.getaddrinfo('{}', None)}})))"

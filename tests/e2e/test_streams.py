@@ -18,8 +18,9 @@ import pytest
 
 from k8slab.client.http import HttpClient
 from k8slab.widgets.terminal import in_pod
-from tests.e2e.conftest import PATIENCE, lab_of, until
+from tests.e2e.conftest import lab_of
 from tests.requirements import REAL
+from tests.waiting import PATIENCE, until
 
 IMAGE = "--image=k8slab/web:v1"
 

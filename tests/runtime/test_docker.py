@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import signal
+import subprocess
 import tarfile
 import tempfile
 from collections.abc import AsyncIterator
@@ -17,6 +19,7 @@ from k8slab.runtime.base import Mount, RuntimeFailure
 from k8slab.runtime.docker import DockerRuntime
 from k8slab.runtime.engine import specs
 from tests import engine as engines
+from tests import registry
 from tests.runtime import world as worlds
 from tests.runtime.world import World, docker, get, spec
 
@@ -309,3 +312,32 @@ async def test_an_engine_that_stops_and_comes_back(
         running.send_signal(signal.SIGTERM)
         await asyncio.to_thread(running.wait)
         engines.remove(folder)
+
+
+async def test_any_image_of_a_registry_is_pulled_and_how_far_is_told(engine: str, world: World, tmp_path: Path) -> None:
+    with registry.running(tmp_path) as place:
+        name = f"{place}/nginx:1.27"
+        await asyncio.to_thread(push, engine, name)
+        assert name not in await world.runtime.images()
+        heard: list[str] = []
+        id = await world.runtime.pull(name, heard.append)
+        assert id == await world.runtime.pull(name)
+        assert name in await world.runtime.images()
+        assert await world.run("cat", "/big", image=name) == ["served"]
+        assert re.fullmatch(r"[\d.]+ of [\d.]+\+? MB downloaded, \d of \d layers unpacked", heard[0])
+        with pytest.raises(RuntimeFailure, match=r"failed to pull image .*not found") as caught:
+            await world.runtime.pull(f"{place}/nginx:1.28")
+        assert caught.value.reason == "ErrImagePull"
+        await world.runtime.remove_pod(world.pod.uid)
+        await world.runtime.remove_image(name)
+    with pytest.raises(RuntimeFailure, match="failed to pull image"):
+        await world.runtime.pull(name)
+
+
+def push(engine: str, name: str) -> None:
+    """Into its registry, with a layer that this engine has nowhere else; the engine then forgets it."""
+    docker = ["docker", "-H", engine]
+    text = f"FROM {engines.BASE}\nRUN head -c 60000000 /dev/urandom > /random; echo served > /big\n"
+    subprocess.run([*docker, "build", "-q", "-t", name, "-"], input=text.encode(), check=True, capture_output=True)
+    for words in (["push", "-q", name], ["image", "rm", name]):
+        subprocess.run([*docker, *words], check=True, capture_output=True)
