@@ -24,7 +24,7 @@ system:
 	@scripts/system-packages bwrap dot qemu-system-x86_64 busybox
 
 system-test:
-	@scripts/system-packages bwrap dot qemu-system-x86_64 busybox chromium kubectl dockerd debootstrap
+	@scripts/system-packages bwrap dot qemu-system-x86_64 busybox chromium kubectl dockerd debootstrap podman crun
 
 lessons: system $(VENV)/lab
 	$(BIN)/k8slab lessons

@@ -52,7 +52,7 @@ async def _theirs(runtime: DockerRuntime, image: str) -> float:
     sandbox = runtime.sandboxes.get("bench")
     assert sandbox is not None
     spec = ContainerSpec("raw", "bench", "main", image, command=["sleep", "1000"], cpu=1, memory=64 << 20)
-    ground = specs.Ground(runtime.lab, sandbox.pod, sandbox.address, sandbox.id, {})
+    ground = specs.Ground(runtime.lab, sandbox.pod, sandbox.address, sandbox.id, True)
     config = specs.container_config(spec, await runtime.store.get(image), ground)
     api = runtime.link.api
 

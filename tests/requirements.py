@@ -11,6 +11,11 @@ import pytest
 
 # Both kinds of real containers; those of an engine only where there is time (`make test-all`).
 REAL = ["local", pytest.param("docker", marks=[pytest.mark.engine, pytest.mark.slow])]
+ENGINES = [  # what the docker runtime works with; the second where there is time
+    pytest.param("docker", marks=pytest.mark.engine),
+    pytest.param("podman", marks=[pytest.mark.engine, pytest.mark.slow]),
+]
+FIXTURE = {"docker": "engine", "podman": "podman"}  # that brings it (tests/conftest.py)
 STRICT = "K8SLAB_CI"  # set by .ci/run: a missing install step is to show
 
 

@@ -1,7 +1,8 @@
 """What containers do to a runtime that means it no good, or merely do not care. Records do nothing: they are left out.
 
-"Answers": what another container is and uses, and a line of its log, within a second, all the time; and commands in it
-run on, which a fork bomb may hold up for longer (to enter a control group, the kernel waits for whoever forks).
+"Answers": what another container is and uses, and a line of its log, within a second, all the time (and a few times as
+long as that takes without the harm, for others work on this machine, too); and commands in it run on, which a fork bomb
+may hold up for longer (to enter a control group, the kernel waits for whoever forks).
 """
 
 from __future__ import annotations
@@ -58,6 +59,9 @@ async def answering(world: World) -> AsyncIterator[list[float]]:  # noqa: F811
     done: list[Exec] = []
     tasks = [asyncio.ensure_future(ask()), asyncio.ensure_future(command())]
     try:
+        await several(took, 20)
+        busy = max(took)  # with other work than this test's
+        took.clear()
         yield took
         async with asyncio.timeout(30):
             wanted = len(done) + 1
@@ -70,7 +74,7 @@ async def answering(world: World) -> AsyncIterator[list[float]]:  # noqa: F811
             if not isinstance(outcome, asyncio.CancelledError):
                 raise outcome
     assert took
-    longest = SECOND + (SAMPLING if world.runtime.name == "docker" else 0)
+    longest = SECOND + 4 * busy + (SAMPLING if world.runtime.name == "docker" else 0)
     assert max(took) < longest, f"{len(took)} answers, the slowest after {max(took):.2f} s"
 
 
@@ -138,8 +142,6 @@ async def test_two_hundred_starts_and_stops_leave_nothing(real: World, tmp_path:
 async def test_a_fork_bomb_leaves_the_lab_answering(real: World) -> None:
     if "pids" not in real.runtime.abilities.limits:
         pytest.skip(real.runtime.abilities.missing["pids"])
-    if "pid" not in real.runtime.abilities.fences:
-        pytest.skip("without a pid namespace five hundred of them take the machine for minutes, though no more of them")
     bomb = f"import os\n{UNTIL.format(20)}\nprint('lit', flush=True)\nwhile going():\n try: os.fork()\n except OSError: pass"
     async with answering(real) as took:
         id = await real.python(bomb)
@@ -158,7 +160,7 @@ async def test_a_memory_hog_is_killed_and_leaves_the_lab_answering(real: World) 
     async with answering(real) as took:
         for _ in range(3):
             state = await real.end(await real.python(hog, memory=96 << 20), 60)
-            assert (state.exit_code, state.reason) == (137, "OOMKilled")
+            assert (state.exit_code, state.reason) == (137, real.oom)
         await several(took)
 
 
@@ -217,7 +219,7 @@ async def test_want_of_memory_is_not_a_crash(real: World) -> None:
     hog = await real.python("x = bytearray(300 << 20); import time; time.sleep(1000)", memory=64 << 20)
     await real.runtime.signal(sleeper, 9)
     ends = [await real.end(id) for id in (sleeper, hog)]
-    assert [(end.exit_code, end.reason) for end in ends] == [(137, "Error"), (137, "OOMKilled")]
+    assert [(end.exit_code, end.reason) for end in ends] == [(137, "Error"), (137, real.oom)]
 
 
 async def test_who_ignores_sigterm_is_killed_when_its_grace_is_over(real: World) -> None:

@@ -12,19 +12,20 @@ from k8slab.clock import Clock
 from k8slab.runtime import isolation
 from k8slab.runtime.base import RuntimeFailure
 from k8slab.runtime.simulated import SimulatedRuntime
+from tests.requirements import ENGINES, FIXTURE
 from tests.runtime import world as worlds
 from tests.runtime.world import World, cidr, local, pod, spec
 
-RUNTIMES = ["simulated", "local", "bare", pytest.param("docker", marks=pytest.mark.engine)]
+RUNTIMES = ["simulated", "local", "bare", *ENGINES]
 
 
 @pytest.fixture(params=RUNTIMES)
 async def world(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[World]:
-    if request.param == "docker":
+    if request.param in ("docker", "podman"):
         monkeypatch.setattr(worlds, "SUBNET", worlds.BRIDGED)
-        async with worlds.docker(tmp_path / "lab", request.getfixturevalue("engine")) as runtime:
+        async with worlds.docker(tmp_path / "lab", request.getfixturevalue(FIXTURE[request.param])) as runtime:
             yield await World.make(runtime)
         return
     if request.param == "simulated":

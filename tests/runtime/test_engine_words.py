@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from k8slab.runtime.engine.progress import BuildProgress, PullProgress
 from k8slab.runtime.images import Source
 
 POD = PodConfig("uid-1", "web-1", "shop", "node-1", "10.70.1.0/24", "web-1", "db.shop.svc.cluster.local")
-ON = specs.Ground("lab", POD, "10.70.1.2", "pause-id", {"/etc/hosts": "/state/hosts"})
+ON = specs.Ground("lab", POD, "10.70.1.2", "pause-id", True, {"/etc/hosts": "/state/hosts"})
 IMAGE: dict[str, Any] = {"Id": "sha256:1", "Config": {"Cmd": ["serve"], "Entrypoint": None}}
 
 
@@ -112,6 +113,11 @@ def test_the_engines_times(time: str | None, expected: float) -> None:
     [
         (
             'failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: exec: "nope": executable file not found in $PATH: unknown',
+            "RunContainerError",
+            'exec: "nope": executable file not found in $PATH',
+        ),
+        (
+            "crun: executable file `nope` not found in $PATH: No such file or directory: OCI runtime attempted to invoke",
             "RunContainerError",
             'exec: "nope": executable file not found in $PATH',
         ),
@@ -268,3 +274,15 @@ def test_what_a_build_made_is_known_by_its_id() -> None:
     build.feed({"aux": {"ID": "sha256:1"}})
     assert build.feed({"stream": "Successfully built 0123456789ab\nSuccessfully tagged shop:v1\n"}) == []
     assert build.id == "sha256:1"
+
+
+def test_names_are_as_people_write_them() -> None:
+    told = ["docker.io/library/nginx:1.27", "docker.io/k8slab/web:v1", "quay.io/x/y:1", "shop:v1", "<none>:<none>"]
+    assert specs.repository(told) == ["nginx:1.27", "k8slab/web:v1", "quay.io/x/y:1", "shop:v1"]
+    assert specs.repository(None) == []
+
+
+def test_on_podman_who_joins_a_network_is_told_its_host_name() -> None:
+    assert "Hostname" not in config()
+    podman = specs.container_config(ContainerSpec("c-1", "uid-1", "main", "w"), IMAGE, replace(ON, shares_name=False))
+    assert podman["Hostname"] == "web-1"

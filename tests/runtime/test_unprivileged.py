@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import site
 import subprocess
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from k8slab.runtime.sandbox import TASKS
 from tests.runtime.world import SUBNET
 
 ROOT = Path(__file__).parents[2]
@@ -53,6 +55,11 @@ def state() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+def bounded() -> None:
+    """Whatever a bomb does, it stays within this: the machine is not ours alone."""
+    resource.setrlimit(resource.RLIMIT_NPROC, (1800, 1800))
+
+
 def day(python: str, state: Path, *how: str) -> dict[str, Any]:
     script = str(ROOT / "tests" / "runtime" / "locked_down.py")
     done = subprocess.run(
@@ -61,6 +68,8 @@ def day(python: str, state: Path, *how: str) -> dict[str, Any]:
         cwd="/",
         capture_output=True,
         text=True,
+        timeout=100,
+        preexec_fn=bounded,
         **as_user(),
     )
     assert done.returncode == 0, done.stderr
@@ -75,6 +84,9 @@ def check(seen: dict[str, Any]) -> None:
     assert seen["stopped"] == 0
     assert "NoNewPrivs:\t1" in seen["status_lines"]
     assert seen["hog"] == "OOMKilled"
+    of_python, of_shell = seen["bombs"]
+    assert of_python == [137, f"it had more than {TASKS} processes and threads, and was killed"]
+    assert of_shell[0] in (137, 2)  # a shell that cannot fork may give up before it is found out
     assert seen["exec"] == f"inside {seen['hostname']}" or "uts" not in seen["fences"]
     assert "memory" in seen["limits"]
 

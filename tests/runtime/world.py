@@ -91,6 +91,11 @@ class World:
     async def python(self, program: str, **more: Any) -> str:
         return await self.start("python", "-c", program, **more)
 
+    @property
+    def oom(self) -> str:
+        """How the end for want of memory reads: there is an engine that cannot tell, and abilities say so."""
+        return "Error" if "OOMKilled" in self.runtime.abilities.missing.get("memory", "") else "OOMKilled"
+
     def state(self, id: str) -> ContainerState:
         return next(state for state in self.runtime.containers(self.pod.uid) if state.id == id)
 

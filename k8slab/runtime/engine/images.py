@@ -197,7 +197,7 @@ class EngineImages:
             if wrong := [step["error"] for step in steps if "error" in step]:
                 raise RuntimeFailure("LoadFailed", f"{file} was not loaded: {wrong[0]}")
             said = "".join(str(step.get("stream", "")) for step in steps)
-            return re.findall(r"Loaded image: (\S+)", said)
+            return specs.repository(re.findall(r"Loaded image: (\S+)", said))
 
         try:
             return sorted(await self._link.do(load))
