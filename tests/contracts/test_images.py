@@ -22,6 +22,7 @@ from k8slab.runtime.simulated import SimulatedRuntime
 from tests.requirements import ENGINES, FIXTURE
 from tests.runtime import world as worlds
 from tests.runtime.world import World, alive, docker, local
+from tests.waiting import PATIENCE
 
 BASE = "python:3.12-slim"  # any that the runtime has
 RUNTIMES = ["simulated", "local", "bare", *ENGINES]
@@ -229,7 +230,7 @@ async def test_a_build_that_nobody_waits_for_ends(
     if request.node.callspec.params["runtime"] == "podman":  # its builds go on whoever listens: end this one ourselves
         for pid in alive(long.replace(" ", "\0")):
             os.kill(pid, signal.SIGKILL)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while runtime.pods() or alive(long.replace(" ", "\0")):
             await asyncio.sleep(0.01)
     assert f"{name}:v1" not in await runtime.images()

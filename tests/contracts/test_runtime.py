@@ -15,6 +15,7 @@ from k8slab.runtime.simulated import SimulatedRuntime
 from tests.requirements import ENGINES, FIXTURE
 from tests.runtime import world as worlds
 from tests.runtime.world import World, cidr, local, pod, spec
+from tests.waiting import PATIENCE
 
 RUNTIMES = ["simulated", "local", "bare", *ENGINES]
 
@@ -140,7 +141,7 @@ async def test_following_a_log_ends_with_its_container(world: World) -> None:
     following = asyncio.ensure_future(follow())
     await asyncio.sleep(0)
     await world.runtime.signal(id, 9)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         assert await following <= 1
     with pytest.raises(RuntimeFailure):
         _ = [line async for line in world.runtime.logs("never-was")]

@@ -31,7 +31,7 @@ def test_docker_ps_beside_kubectl_get_pods(world, engine):
     """They tell of the same containers: after a start, a kill from outside, and the end."""
     name = f"shop-{os.getpid()}"  # other labs may use the same engine
     world.kubectl("create", "deployment", name, "--image=k8slab/web:v1", "--replicas=3")
-    world.kubectl("rollout", "status", f"deployment/{name}", "--timeout=60s")
+    world.kubectl("rollout", "status", f"deployment/{name}", "--timeout=90s")
     pods = {pod["metadata"]["name"] for pod in world.ready(f"app={name}")}
     assert sorted(running(engine, "web", name).values()) == sorted(pods)
     assert sorted(running(engine, "POD", name).values()) == sorted(pods)

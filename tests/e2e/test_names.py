@@ -158,7 +158,7 @@ def test_without_port_53_names_stand_in_the_pods_files_and_follow(lab):  # noqa:
         return
     assert told["names"] == "hosts"
     lab(*kubectl, "create", "deployment", "web", "--image=k8slab/web:v1")
-    lab(*kubectl, "rollout", "status", "deployment/web", "--timeout=30s")
+    lab(*kubectl, "rollout", "status", "deployment/web", "--timeout=90s")
     lab(*kubectl, "expose", "deployment", "web", "--port=8080")
     ip = lab(*kubectl, "get", "service", "web", "-o", "jsonpath={.spec.clusterIP}")
     ask = ("exec", "deploy/web", "--", "cat", "/etc/hosts")

@@ -23,6 +23,7 @@ from tests import registry
 from tests.requirements import ENGINES, FIXTURE
 from tests.runtime import world as worlds
 from tests.runtime.world import World, docker, get, spec
+from tests.waiting import PATIENCE
 
 pytestmark = [pytest.mark.engine]
 
@@ -137,7 +138,7 @@ async def test_an_exec_nobody_wants_is_killed(world: World) -> None:
     id = await world.start("sleep", "1000")
     running = await world.runtime.exec(id, ["sleep", "4321"])
     running.close()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         assert await running.wait() == 137
 
 
@@ -159,7 +160,7 @@ async def test_usage_and_what_is_written(world: World) -> None:
     first = await world.runtime.usage(id)
     assert first is not None
     assert first.memory > 5 << 20
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while (now := await world.runtime.usage(id)) is None or now.cpu_seconds <= first.cpu_seconds:
             await asyncio.sleep(0)
     assert await world.runtime.written(id) >= 256 * 40000
@@ -203,7 +204,7 @@ async def test_a_pause_container_that_is_killed_comes_back_and_its_pod_starts_an
     await runtime.link.do(lambda api: api.kill(sandbox.id))
     assert (await world.end(id)).exit_code == 137
     await world.start("python", "-m", "http.server", "8080")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while True:
             with contextlib.suppress(OSError):
                 assert (await get(world.address))[0] == 200
@@ -262,7 +263,7 @@ async def test_the_gateway_serves_addresses_and_reaches_pods(world: World) -> No
     id = await world.python(
         f"import socket, time\nfor _ in range(200):\n try: s = socket.create_connection(('{service}', 80), 5); break\n except OSError: time.sleep(.05)\ns.sendall(b'ping'); print(s.recv(9).decode())"
     )
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         client, address = await heard
         asyncio.get_running_loop().remove_reader(listener.fileno())
         assert address[0] == world.address
@@ -275,7 +276,7 @@ async def test_the_gateway_serves_addresses_and_reaches_pods(world: World) -> No
     listener.close()
     await world.python("import http.server as h; h.test(h.SimpleHTTPRequestHandler, port=8080)")
     relay.direct = False  # as behind a virtual machine
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while True:
             with contextlib.suppress(ConnectionRefusedError):
                 place = await runtime.reach(world.address, 8080)
@@ -310,7 +311,7 @@ async def test_an_engine_that_stops_and_comes_back(
             running = engines.daemon(folder)
             state = await world.end(id, 60)
             assert state.exit_code in (137, 255)
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(PATIENCE):
                 while (sandbox := runtime.sandboxes.get(world.pod.uid)) is None or not sandbox.running:
                     await asyncio.sleep(0)
             assert await runtime.run_pod(world.pod) == world.address
