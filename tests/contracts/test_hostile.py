@@ -291,7 +291,10 @@ async def test_logs_never_interleave_half_lines(real: World) -> None:
         "[t.start() for t in threads]; [t.join() for t in threads]"
     )
     pairs = {"stdout": (1, b"o"), "stderr": (2, b"e")}
-    if "Podman" in real.engine:  # 4.3 itself puts halves of both into one when it reads them
+    podman = (
+        "Podman" in real.engine
+    )  # 4.3 puts halves of both streams into one, and may lose the last lines of a follower
+    if podman:
         del pairs["stderr"]
     id = await real.python(program.replace("PAIRS", repr(list(pairs.values()))))
 
@@ -299,7 +302,7 @@ async def test_logs_never_interleave_half_lines(real: World) -> None:
         return [(line.stream, line.text) async for line in real.runtime.logs(id, follow=True)]
 
     async with asyncio.timeout(PATIENCE):
-        seen = await asyncio.gather(follow(), follow())
+        seen = await asyncio.gather(*([] if podman else [follow(), follow()]))
     await real.end(id)
     seen.append([(line.stream, line.text) async for line in real.runtime.logs(id)])
     for lines in seen:
