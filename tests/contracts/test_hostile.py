@@ -196,6 +196,22 @@ async def test_a_gigabyte_of_log_leaves_the_lab_answering_and_the_disk_free(real
     assert await real.runtime.written(id) < 64 << 20
 
 
+async def test_a_cpu_limit_is_kept(real: World) -> None:
+    if "cpu" not in real.runtime.abilities.limits:
+        pytest.skip(real.runtime.abilities.missing["cpu"])
+    loop = asyncio.get_running_loop()
+    id = await real.python(f"{UNTIL.format(60)}\nprint('on', flush=True)\nwhile going(): pass", cpu=0.2)
+    await real.printed(id, "on")
+    first, begun = await real.runtime.usage(id), loop.time()
+    assert first
+    async with asyncio.timeout(PATIENCE):
+        while (now := await real.runtime.usage(id)) is None or now.cpu_seconds < first.cpu_seconds + 0.3:
+            await asyncio.sleep(0.01)
+    assert (now.cpu_seconds - first.cpu_seconds) / (
+        loop.time() - begun + 0.1
+    ) < 0.4  # a period's share may be taken early
+
+
 # ends told apart
 
 
