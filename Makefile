@@ -1,6 +1,7 @@
 # make lessons   the lessons in JupyterLab        make test      the tests, in under ten minutes
 # make check     style, types, import contracts   make test-all  the same and the long ones (CI)
 # make bench     the numbers of docs/numbers.md   make notebooks lessons/*.ipynb from lessons/src
+# make race      the recorded race of lesson 01, on a quiet machine with an engine
 # make gallery   docs/gallery.md: the views' pictures, taken by their own tests
 
 PYTHON ?= python3
@@ -8,7 +9,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 JOBS   ?= $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: lessons test test-all bench check notebooks gallery system system-test clean
+.PHONY: lessons test test-all bench check notebooks gallery race system system-test clean
 
 $(VENV)/lab: pyproject.toml
 	@scripts/venv $(PYTHON) $(VENV)
@@ -24,7 +25,8 @@ system:
 	@scripts/system-packages bwrap dot qemu-system-x86_64 busybox redis-server
 
 system-test:
-	@scripts/system-packages bwrap dot qemu-system-x86_64 busybox redis-server chromium kubectl dockerd debootstrap
+	@scripts/system-packages bwrap dot qemu-system-x86_64 busybox redis-server chromium kubectl dockerd debootstrap \
+	    podman crun
 
 lessons: system $(VENV)/lab
 	$(BIN)/k8slab lessons
@@ -52,6 +54,9 @@ test-all: test
 
 bench: $(VENV)/test
 	$(BIN)/python -m benchmarks --write docs/numbers.md
+
+race: system-test $(VENV)/test
+	$(BIN)/python -m scripts.record_race
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -3,17 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.lab import Bench
 from k8slab.runtime.base import ContainerSpec, PodConfig
 from k8slab.runtime.docker import DockerRuntime
 from k8slab.runtime.engine import connect, specs
+from tests import engine as engines
 
 SUBNET = "10.98.0.0/16"
+
+
+@contextlib.contextmanager
+def at_hand(folder: Path) -> Iterator[None]:
+    """An engine while this lasts: the one there is, else the tests' own, where it may be started."""
+    with contextlib.ExitStack() as held:
+        try:
+            connect.find()
+        except connect.NoEngine:
+            with contextlib.suppress(engines.Unavailable):
+                given = {"DOCKER_HOST": held.enter_context(engines.shared(folder)), "K8SLAB_BASE_IMAGE": engines.BASE}
+                held.callback(lambda: [os.environ.pop(name) for name in given])
+                os.environ.update(given)
+        yield
 
 
 def ratios(bench: Bench) -> list[float]:
@@ -52,7 +69,7 @@ async def _theirs(runtime: DockerRuntime, image: str) -> float:
     sandbox = runtime.sandboxes.get("bench")
     assert sandbox is not None
     spec = ContainerSpec("raw", "bench", "main", image, command=["sleep", "1000"], cpu=1, memory=64 << 20)
-    ground = specs.Ground(runtime.lab, sandbox.pod, sandbox.address, sandbox.id, {})
+    ground = specs.Ground(runtime.lab, sandbox.pod, sandbox.address, sandbox.id, True)
     config = specs.container_config(spec, await runtime.store.get(image), ground)
     api = runtime.link.api
 

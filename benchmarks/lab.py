@@ -16,6 +16,7 @@ from typing import Self
 
 import psutil
 
+from k8slab import vm
 from k8slab.api.objects import is_pod_ready, is_terminating
 from k8slab.client.http import HttpClient
 
@@ -153,8 +154,20 @@ def docker_run(bench: Bench) -> list[float]:
         subprocess.run(["docker", "rmi", image], capture_output=True)
 
 
+def vm_first(bench: Bench) -> list[float]:
+    """Emulated, as on machines without KVM."""
+    if vm.why_not():
+        return []
+    spent = []
+    for _ in range(bench.runs):
+        with vm.boot(kvm=False) as machine:
+            spent.append(machine.times["first"])
+    return spent
+
+
 def why_not(name: str) -> str:
     return {
+        "vm": vm.why_not(),
         "container, docker run": "needs a running Docker engine and busybox-static",
         "container, bubblewrap alone": "needs bubblewrap and user namespaces",
         "proxy, nginx": "needs nginx",

@@ -169,8 +169,9 @@ def _guards() -> Iterator[Finding]:
 
 
 def _limits() -> Iterator[Finding]:
-    found = cgroups.Cgroups(f"doctor-{os.getpid()}")
-    found.close()
+    groups = cgroups.Cgroups(f"doctor-{os.getpid()}")
+    groups.close()
+    found = isolation.abilities(isolation.probe(), groups, "")
     for limit in cgroups.LIMITS:
         detail = _why(found.missing.get(limit)) or "kept by the kernel for each container as a whole"
         yield Finding("limit", limit, limit in found.limits, detail)

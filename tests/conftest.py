@@ -38,11 +38,21 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 @pytest.fixture(scope="session")
 def engine(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[str]:
     """A Docker engine, as a DOCKER_HOST, with the image `tests.engine.BASE`; one for all workers of the run."""
+    yield from engine_of("docker", tmp_path_factory, worker_id)
+
+
+@pytest.fixture(scope="session")
+def podman(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[str]:
+    """The same of Podman."""
+    yield from engine_of("podman", tmp_path_factory, worker_id)
+
+
+def engine_of(kind: str, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[str]:
     own = tmp_path_factory.getbasetemp()
     run = own if worker_id == "master" else own.parent
     holding = contextlib.ExitStack()
     try:
-        host = holding.enter_context(engines.shared(run))
+        host = holding.enter_context(engines.shared(run, kind))
     except engines.Unavailable as reason:
         missing(str(reason))
     with holding:

@@ -1,7 +1,7 @@
-"""A Docker engine for the tests, started by hand and shared by all workers of a run; and a base image without a registry.
+"""An engine for the tests, started by hand and shared by all workers of a run; and a base image without a registry.
 
-Each worker holds a lock on a file of the run. Beside them a keeper (`python -m tests.engine FOLDER`) runs dockerd until
-the last one has let go of it, however it ended, and removes everything. The base image is a Debian with Python and
+Each worker holds a lock on a file of the run. Beside them a keeper (`python -m tests.engine FOLDER`) runs dockerd, or
+Podman's service, until the last one has let go of it, however it ended, and removes everything. The base image is a Debian with Python and
 Redis, made by debootstrap once for a machine (half a minute) and kept in a cache folder. Without root, or with
 K8SLAB_TEST_ENGINE=found, the engine that DOCKER_HOST or the usual sockets lead to is used instead.
 """
@@ -35,6 +35,7 @@ APT = (
     "/etc/apt/auth.conf.d",
 )
 PATIENCE = 120.0
+TOOLS = {"docker": ["dockerd"], "podman": ["podman", "crun", "unshare"]}
 ROOT = "/tmp/k8slab-engine-"  # and some letters of the run's: paths of sockets have to be short
 
 
@@ -43,14 +44,14 @@ class Unavailable(Exception):
 
 
 @contextlib.contextmanager
-def shared(run: Path) -> Iterator[str]:
+def shared(run: Path, kind: str = "docker") -> Iterator[str]:
     """The run's engine, as a DOCKER_HOST, with the base image in it. `run` is the folder of all workers of a run."""
     if os.geteuid() != 0 or os.environ.get("K8SLAB_TEST_ENGINE") == "found":
         yield found()
         return
-    if missing := [tool for tool in ("dockerd", "docker", "debootstrap") if shutil.which(tool) is None]:
-        raise Unavailable(f"{', '.join(missing)} not installed: apt install docker.io debootstrap")
-    folder = Path(f"{ROOT}{hashlib.sha256(bytes(run)).hexdigest()[:8]}")
+    if missing := [tool for tool in (*TOOLS[kind], "docker", "debootstrap") if shutil.which(tool) is None]:
+        raise Unavailable(f"{', '.join(missing)} not installed: make system-test")
+    folder = Path(f"{ROOT}{hashlib.sha256(bytes(run)).hexdigest()[:8]}-{kind}")
     folder.mkdir(mode=0o700, exist_ok=True)
     with (folder / "users").open("w") as users:
         with (folder / "making").open("w") as making:
@@ -103,13 +104,54 @@ def wait_for(host: str, folder: Path) -> None:
 
 
 def daemon(folder: Path) -> subprocess.Popen[bytes]:
-    """dockerd, with everything of its own below this folder; the network bridges are the machine's."""
+    """The engine this folder is named for, with everything of its own below it; the bridges are the machine's."""
+    if folder.name.endswith("-podman"):
+        return podman(folder)
     command = [
         "dockerd", "--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec", "--pidfile", f"{folder}/pid",
         "-H", f"unix://{folder}/docker.sock", "--bridge", "none",
     ]  # fmt: skip
     with (folder / "dockerd.log").open("ab") as log:
         return subprocess.Popen(command, stdout=log, stderr=log)
+
+
+def podman(folder: Path) -> subprocess.Popen[bytes]:
+    """Its service, with crun: Debian's Podman asks runc for what a newer one refuses.
+
+    crun in turn refuses a machine that has control groups of both versions. So the service sees those of version 1
+    alone, in a mount namespace of its own.
+    """
+    places = {"CONTAINERS_CONF": folder / "containers.conf", "CONTAINERS_STORAGE_CONF": folder / "storage.conf"}
+    places["CONTAINERS_CONF"].write_text(PODMAN.format(folder=folder))
+    places["CONTAINERS_STORAGE_CONF"].write_text(STORAGE.format(folder=folder))
+    serve = f"exec podman system service --time 0 unix://{folder}/docker.sock"
+    hidden = "umount /sys/fs/cgroup/unified 2>/dev/null"
+    with (folder / "dockerd.log").open("ab") as log:
+        return subprocess.Popen(
+            ["unshare", "--mount", "--propagation", "private", "sh", "-c", f"{hidden}; {serve}"],
+            stdout=log, stderr=log, env={**os.environ, **{name: str(path) for name, path in places.items()}},
+        )  # fmt: skip
+
+
+PODMAN = """\
+[containers]
+default_ulimits = []
+log_driver = "k8s-file"
+[engine]
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+runtime = "crun"
+tmp_dir = "{folder}/tmp"
+[network]
+network_backend = "netavark"
+network_config_dir = "{folder}/networks"
+"""
+STORAGE = """\
+[storage]
+driver = "overlay"
+graphroot = "{folder}/data"
+runroot = "{folder}/exec"
+"""
 
 
 def base() -> Path:
@@ -157,8 +199,17 @@ def keep(folder: Path) -> None:
         with (folder / "users").open("r+") as users:
             fcntl.flock(users, fcntl.LOCK_EX)  # waits for the last of them
     finally:
+        clear(f"unix://{folder}/docker.sock")
         end(running)
         remove(folder)
+
+
+def clear(host: str) -> None:
+    """No container stays: Podman's do not end with it. Those that others have joined go in the second round."""
+    for _ in range(2):
+        listed = subprocess.run(["docker", "-H", host, "ps", "-aq"], capture_output=True, text=True).stdout.split()
+        for id in listed:
+            subprocess.run(["docker", "-H", host, "rm", "-f", id], capture_output=True)
 
 
 def end(running: subprocess.Popen[bytes]) -> None:

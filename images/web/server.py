@@ -172,7 +172,11 @@ class Server(socketserver.ThreadingTCPServer):
 
     def process_request(self, request, client_address):
         count(+1)
-        super().process_request(request, client_address)
+        try:
+            super().process_request(request, client_address)
+        except RuntimeError:  # no thread is to be had: this client is sent away, and nobody waits for it
+            count(-1)
+            raise
 
 
 def count(change):

@@ -148,8 +148,12 @@ class Launcher:
         if not present and policy != "Never":
             self.tell(pod, container, "Normal", "Pulling", f'Pulling image "{image}"')
         begun = self._clock.monotonic()
+
+        def hear(said: str) -> None:
+            self.tell(pod, container, "Normal", "Pulling", f'Pulling image "{image}": {said}')
+
         try:
-            await self._runtime.pull(image)
+            await self._runtime.pull(image, hear)
         except RuntimeFailure as error:
             self._images.discard(known)
             self._pull_failed(pod, container, note, error)

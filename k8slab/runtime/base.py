@@ -1,6 +1,6 @@
 """The seam between a kubelet and whatever runs containers: the CRI, in a dozen verbs.
 
-`kubelet` calls it, `local.py`, `simulated.py` (and one day `docker.py`) keep its promises, and
+`kubelet` calls it, `docker.py`, `local.py` and `simulated.py` keep its promises, and
 `tests/contracts/test_runtime.py` holds all of them to the same ones.
 """
 
@@ -170,8 +170,11 @@ class Runtime(Protocol):
         """Let go. Unless they are to be left running, everything of this lab ends and nothing remains."""
         ...
 
-    async def pull(self, image: str) -> str:
-        """Have the image; its id. Raises RuntimeFailure(ErrImagePull | InvalidImageName) naming what there is."""
+    async def pull(self, image: str, hear: Callable[[str], None] | None = None) -> str:
+        """Have the image; its id. `hear` is told now and then how far a long pull is, in words.
+
+        Raises RuntimeFailure(ErrImagePull | InvalidImageName) naming what there is.
+        """
         ...
 
     async def images(self) -> list[str]:

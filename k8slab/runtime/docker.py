@@ -42,6 +42,7 @@ from k8slab.runtime.sandbox import refuse_root
 
 RANK = {"created": 0, "running": 1, "exited": 2}  # a container only goes forward
 LOOK_AGAIN = 2.0  # real seconds to wait for the engine's word that a container has ended, before asking
+BLIND = "kept, but Podman does not see why one was killed with control groups of version 1: Error, 137; not OOMKilled"
 UNKNOWN = "The container could not be located: the engine does not have it any more"
 
 
@@ -95,6 +96,8 @@ class DockerRuntime:
         missing = {} if "user" in fences else {"user": "root in a container is root of the engine's machine, in fences"}
         kept = {"cpu": told.get("CpuCfsQuota"), "memory": told.get("MemoryLimit"), "pids": told.get("PidsLimit", True)}
         missing |= {limit: f"{self.link.engine.name} cannot limit it here" for limit, is_ in kept.items() if not is_}
+        if "Podman" in self.link.engine.name and told.get("CgroupVersion") == "1":
+            missing.setdefault("memory", BLIND)
         return Abilities(True, fences, frozenset(limit for limit, is_ in kept.items() if is_), True, missing)
 
     async def close(self, *, leave_running: bool) -> None:
@@ -105,7 +108,10 @@ class DockerRuntime:
         for task in self._tasks:
             task.cancel()
         if not leave_running:
-            await asyncio.gather(*(gone(self.link, each["Id"]) for each in await self._listed()))
+            listed = await self._listed()
+            for pauses in (False, True):  # last: Podman keeps a container that others have joined
+                each_of = [each["Id"] for each in listed if (each["Labels"].get(specs.KIND) == "sandbox") is pauses]
+                await asyncio.gather(*(gone(self.link, id) for id in each_of))
             await self.sandboxes.close()
             self._records.clear()
             await asyncio.to_thread(shutil.rmtree, self.state / "etc", ignore_errors=True)
@@ -178,8 +184,8 @@ class DockerRuntime:
 
     # ---- images
 
-    async def pull(self, image: str) -> str:
-        return str((await self.store.get(image))["Id"])
+    async def pull(self, image: str, hear: Callable[[str], None] | None = None) -> str:
+        return str((await self.store.get(image, hear))["Id"])
 
     async def images(self) -> list[str]:
         return await self.store.names()
@@ -235,7 +241,8 @@ class DockerRuntime:
         if sandbox is None:
             raise RuntimeFailure("CreateContainerError", f"container {spec.id}: its pod has no sandbox")
         await self.sandboxes.need(sandbox)
-        ground = specs.Ground(self.lab, pod, sandbox.address, sandbox.id, self.sandboxes.mounts(pod.uid))
+        files, is_docker = self.sandboxes.mounts(pod.uid), "Podman" not in self.link.engine.name
+        ground = specs.Ground(self.lab, pod, sandbox.address, sandbox.id, is_docker, files)
         config = specs.container_config(spec, image, ground)
         name = specs.container_name(self.lab, spec, pod)
         try:

@@ -48,7 +48,7 @@ class ImageVerbs:
     _start: Callable[[ContainerSpec, Image, Callable[[dict[str, Any]], None]], Any]
     _images_in_use: Callable[[], Mapping[str, str]]  # id -> a container of it
 
-    async def pull(self, image: str) -> str:
+    async def pull(self, image: str, hear: Callable[[str], None] | None = None) -> str:
         return self._store.get(image).id
 
     async def images(self) -> list[str]:

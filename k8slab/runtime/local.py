@@ -388,7 +388,9 @@ class LocalRuntime(ImageVerbs):
             self._tell(record.state.pod_uid)
         else:
             reason = "Completed" if code == 0 else "OOMKilled" if told["oom"] and code == 137 else "Error"
-            self._ended(record, exit_code=code, reason=reason, finished=told["finished"])
+            self._ended(
+                record, exit_code=code, reason=reason, finished=told["finished"], message=told.get("message", "")
+            )
 
     def _ended(self, record: Record, **end: Any) -> None:
         record.state = replace(record.state, phase="exited", pid=None, **end)

@@ -33,7 +33,8 @@ DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "ptmx", "pts", "s
 POD_FILES = ("hosts", "hostname", "resolv.conf")  # shared by a pod's containers
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 LIMITS = {"RLIMIT_CORE": 0, "RLIMIT_NOFILE": 65536, "RLIMIT_FSIZE": 2 << 30}
-PROCESSES = 512  # a container's, or, where the kernel counts the whole user's, more than the user has now
+PROCESSES = 512  # a container's; where the kernel counts the whole user's, twice as many more than the user has now
+TASKS = 256  # the same, where the shim counts: five hundred that fork all the time would leave the lab no time
 WALL = 1 << 30  # bytes above a memory limit that is kept by looking
 
 
@@ -156,7 +157,9 @@ def limits(spec: ContainerSpec, isolation: Isolation, kept: Set[str]) -> dict[st
     if "pids" not in kept and "user" in isolation.fences:  # a user namespace's are counted by themselves, once inside
         late["RLIMIT_NPROC"] = PROCESSES
     elif "pids" not in kept:  # all of the user's are counted, in whatever container
-        early["RLIMIT_NPROC"] = processes_of_user() + PROCESSES
+        early["RLIMIT_NPROC"] = processes_of_user() + 2 * PROCESSES  # who has not forked has to have a place, too
+    if "pids" not in kept or "pid" not in isolation.fences:
+        asked["tasks"] = TASKS
     if "memory" not in kept and spec.memory:  # the shim looks, and kills; the wall is for who is faster than it looks
         asked["memory"] = spec.memory
         early["RLIMIT_DATA"] = spec.memory + WALL

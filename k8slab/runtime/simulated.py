@@ -58,7 +58,7 @@ class SimulatedRuntime:
         for uid in list(self._pods):
             await self.remove_pod(uid)
 
-    async def pull(self, image: str) -> str:
+    async def pull(self, image: str, hear: Callable[[str], None] | None = None) -> str:
         name = reference(image)
         if name.endswith(":does-not-exist"):
             domain = "docker.io/" if "/" in name else "docker.io/library/"

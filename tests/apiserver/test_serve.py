@@ -14,6 +14,7 @@ from k8slab.apiserver import app, serve
 from k8slab.clock import Clock
 from k8slab.settings import Settings
 from tests.apiserver.conftest import FakeNodes
+from tests.waiting import PATIENCE
 
 CONFIGMAPS = "/api/v1/namespaces/default/configmaps"
 
@@ -35,7 +36,7 @@ async def server(verbs, tmp_path):
 
 
 async def until(condition):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while not condition():
             await asyncio.sleep(0)
 
@@ -92,7 +93,7 @@ async def test_who_connects_and_says_nothing_whole_is_hung_up_on(server, monkeyp
     monkeypatch.setattr(serve, "HEAD_SECONDS", 0.05)
     connection = await server.connect()
     connection.writer.write(said)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         assert await connection.reader.read() == b""
 
 
@@ -103,7 +104,7 @@ async def test_bytes_that_are_no_request(server):
         b"GET / HTTP/9.9\r\n\r\n",
         b"POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n",
     ):
-        async with await server.connect() as connection, asyncio.timeout(10):
+        async with await server.connect() as connection, asyncio.timeout(PATIENCE):
             connection.writer.write(said)
             assert not (await connection.reader.read()).startswith(b"HTTP/1.1 5")
     async with await server.connect() as connection:

@@ -6,41 +6,20 @@ import itertools
 import os
 import subprocess
 import sys
-import time
-import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from k8slab.api.objects import condition
 from k8slab.client.http import HttpClient
+from tests.waiting import until
 
 Obj = dict[str, Any]
-T = TypeVar("T")
 
 ROOT = Path(__file__).parents[2]
 IMAGE = "k8slab/web:v1"
-PATIENCE = 60.0
 _numbers = itertools.count(1)
-
-
-def until(condition: Callable[[], T], what: str = "", patience: float = PATIENCE) -> T:
-    """Wait for a condition, and return what it found."""
-    end = time.monotonic() + patience
-    while not (found := condition()):
-        assert time.monotonic() < end, f"after {patience:g} s still not so: {what or condition}"
-        time.sleep(0.02)
-    return found
-
-
-def fetch(url: str, timeout: float = 5) -> str:
-    """A page, or the empty string when nobody answers."""
-    try:
-        with urllib.request.urlopen(url, timeout=timeout) as response:
-            return str(response.read().decode())
-    except OSError:
-        return ""
 
 
 class Cluster:

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from tests.behaviour.cluster import FOREVER, Cluster, Namespace, box, fetch, running, until
+from tests.behaviour.cluster import FOREVER, Cluster, Namespace, box, running
+from tests.waiting import fetch, until
 
 
 @pytest.fixture(scope="module")

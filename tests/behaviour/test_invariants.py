@@ -23,8 +23,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from k8slab.api.errors import ApiError, NotFound
 from k8slab.api.objects import is_pod_ready
-from tests.behaviour.cluster import Cluster, Obj, running, until
+from tests.behaviour.cluster import Cluster, Obj, running
 from tests.behaviour.lookout import Lookout, Promise
+from tests.waiting import until
 
 NODES = ("node-1", "node-2", "node-3")
 GOOD, BAD = ("k8slab/web:v1", "k8slab/web:v2"), "k8slab/web:does-not-exist"

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.behaviour.cluster import FOREVER, Namespace, Obj, box, until
+from tests.behaviour.cluster import FOREVER, Namespace, Obj, box
+from tests.waiting import until
 
 
 def config(name: str, **data: str) -> Obj:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from k8slab.api.objects import condition, is_pod_ready
-from tests.behaviour.cluster import Cluster, running, until
+from tests.behaviour.cluster import Cluster, running
 from tests.behaviour.test_rolling_update import web
+from tests.waiting import until
 
 SPEED = 20
 LATE = 3.0  # real seconds a loaded machine may take

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.behaviour.cluster import Cluster, Namespace, running, until
+from tests.behaviour.cluster import Cluster, Namespace, running
+from tests.waiting import until
 
 RATE, REPLICAS = 500, 10
 CLIENT = Path(__file__).with_name("steady_load.py")

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 from k8slab.api.objects import condition
-from tests.behaviour.cluster import Namespace, Obj, is_ready, pod, until
+from tests.behaviour.cluster import Namespace, Obj, is_ready, pod
+from tests.waiting import until
 
 REVISION = "deployment.kubernetes.io/revision"
 

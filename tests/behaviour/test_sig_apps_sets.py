@@ -12,8 +12,9 @@ import pytest
 
 from k8slab.api.errors import ApiError
 from k8slab.api.objects import controller_of
-from tests.behaviour.cluster import FOREVER, Namespace, Obj, box, is_ready, pod, until
+from tests.behaviour.cluster import FOREVER, Namespace, Obj, box, is_ready, pod
 from tests.behaviour.test_sig_apps import template, watch
+from tests.waiting import until
 
 LABELS = {"foo": "bar"}
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import time
 
 from k8slab.api.objects import condition
-from tests.behaviour.cluster import FOREVER, IMAGE, Namespace, box, fetch, is_ready, pod, until
+from tests.behaviour.cluster import FOREVER, IMAGE, Namespace, box, is_ready, pod
+from tests.waiting import fetch, until
 
 
 def test_submitted_and_removed(real: Namespace) -> None:

@@ -8,7 +8,8 @@ import uuid
 import pytest
 
 from tests.clients.adapters import Kr8s, Kubectl, Lightkube, Official
-from tests.e2e.conftest import World, until
+from tests.e2e.conftest import World
+from tests.waiting import until
 
 
 @pytest.fixture(scope="module")

@@ -12,19 +12,21 @@ from k8slab.clock import Clock
 from k8slab.runtime import isolation
 from k8slab.runtime.base import RuntimeFailure
 from k8slab.runtime.simulated import SimulatedRuntime
+from tests.requirements import ENGINES, FIXTURE
 from tests.runtime import world as worlds
 from tests.runtime.world import World, cidr, local, pod, spec
+from tests.waiting import PATIENCE
 
-RUNTIMES = ["simulated", "local", "bare", pytest.param("docker", marks=pytest.mark.engine)]
+RUNTIMES = ["simulated", "local", "bare", *ENGINES]
 
 
 @pytest.fixture(params=RUNTIMES)
 async def world(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[World]:
-    if request.param == "docker":
+    if request.param in ("docker", "podman"):
         monkeypatch.setattr(worlds, "SUBNET", worlds.BRIDGED)
-        async with worlds.docker(tmp_path / "lab", request.getfixturevalue("engine")) as runtime:
+        async with worlds.docker(tmp_path / "lab", request.getfixturevalue(FIXTURE[request.param])) as runtime:
             yield await World.make(runtime)
         return
     if request.param == "simulated":
@@ -139,7 +141,7 @@ async def test_following_a_log_ends_with_its_container(world: World) -> None:
     following = asyncio.ensure_future(follow())
     await asyncio.sleep(0)
     await world.runtime.signal(id, 9)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         assert await following <= 1
     with pytest.raises(RuntimeFailure):
         _ = [line async for line in world.runtime.logs("never-was")]

@@ -6,19 +6,15 @@ import json
 import os
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.requirements import REAL
+from tests.requirements import REAL, unpacked
 
 K8SLAB = str(Path(sys.executable).with_name("k8slab"))
-PATIENCE = 30.0
 
 
 class World:
@@ -27,6 +23,7 @@ class World:
     def __init__(self, state: Path, runtime: str = "local", **env: str) -> None:
         self.state, self.runtime = state, runtime
         self.env = {**os.environ, "K8SLAB_STATE_DIR": str(state), "K8SLAB_RUNTIME": runtime, **env}
+        self.env.setdefault("K8SLAB_START_SECONDS", "60")  # others work on this machine, too
         self.env.pop("KUBECONFIG", None)
 
     def k8slab(self, *args: str, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -76,24 +73,6 @@ def _children(process: psutil.Process) -> list[psutil.Process]:
         return []
 
 
-def until(condition, what: str = "", patience: float = PATIENCE):
-    """Wait for a condition, and return what it found."""
-    end = time.monotonic() + patience
-    while not (found := condition()):
-        assert time.monotonic() < end, f"after {patience:g} s still not so: {what or condition}"
-        time.sleep(0.02)
-    return found
-
-
-def fetch(url: str, timeout: float = 5) -> str:
-    """A page, or the empty string when nobody answers."""
-    try:
-        with urllib.request.urlopen(url, timeout=timeout) as response:
-            return response.read().decode()
-    except (OSError, urllib.error.URLError):
-        return ""
-
-
 @contextmanager
 def lab_of(request, state):
     """A lab of the runtime that the fixture was asked for (tests/requirements.py: REAL)."""
@@ -123,15 +102,3 @@ def old_kubectl(tmp_path_factory):
         missing = pytest.fail if "kubectl-1.20" in os.environ.get("K8SLAB_REQUIRE", "") else pytest.skip
         missing("kubectl 1.20 cannot be had: apt's kubernetes-client is another version here, or there is no apt")
     return str(kubectl)
-
-
-def unpacked(package: str, folder: Path) -> Path:
-    """What a Debian package holds; an empty folder when it cannot be had."""
-    try:
-        subprocess.run(["apt-get", "download", package], cwd=folder, capture_output=True, check=True, timeout=60)
-        subprocess.run(
-            ["dpkg-deb", "-x", next(folder.glob("*.deb")), folder], capture_output=True, check=True, timeout=60
-        )
-    except (OSError, subprocess.SubprocessError, StopIteration):
-        pass
-    return folder

@@ -23,6 +23,7 @@ from k8slab.api.objects import condition_is, is_pod_ready
 from k8slab.client.http import HttpClient
 from k8slab.server import LabServer
 from k8slab.settings import Settings
+from tests.waiting import PATIENCE
 
 CONFIGMAPS = "/api/v1/namespaces/default/configmaps"
 MERGE = "application/merge-patch+json"
@@ -36,7 +37,7 @@ def kill(pid: int) -> None:
     """At once, and see that it is dead: until then it holds the lab's lock."""
     with contextlib.suppress(ProcessLookupError, psutil.NoSuchProcess):
         os.kill(pid, signal.SIGKILL)
-        end = time.monotonic() + 10
+        end = time.monotonic() + PATIENCE
         while psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
             assert time.monotonic() < end
             time.sleep(0.005)
@@ -99,7 +100,7 @@ def test_a_full_disk_stops_writes_and_nothing_else(small_disk):
 
 
 async def until(condition) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while not condition():
             await asyncio.sleep(0.01)
 

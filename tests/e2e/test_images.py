@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from tests.e2e.conftest import fetch, until
+from tests.waiting import fetch, until
 
 SHOP = """
 FROM python:3.12-slim AS build
@@ -42,12 +42,12 @@ def test_an_image_is_built_deployed_and_rolled_out(world, tmp_path):
     assert "shop:v1 (" in said
     world.kubectl("create", "deployment", "shop", "--image=shop:v1", "--replicas=2")
     world.kubectl("expose", "deployment", "shop", "--port=8080")
-    world.kubectl("rollout", "status", "deployment/shop", "--timeout=30s")
+    world.kubectl("rollout", "status", "deployment/shop", "--timeout=90s")
     url = f"http://{world.kubectl('get', 'service', 'shop', '-o', 'jsonpath={.spec.clusterIP}')}:8080/"
     assert until(lambda: fetch(url)) == "shop v1\n"
     world.k8slab("images", "build", "shop:v2", folder, "--build-arg", "VERSION=v2")
     world.kubectl("set", "image", "deployment/shop", "shop=shop:v2")
-    world.kubectl("rollout", "status", "deployment/shop", "--timeout=30s")
+    world.kubectl("rollout", "status", "deployment/shop", "--timeout=90s")
     until(lambda: fetch(url) == "shop v2\n")
 
     def told():

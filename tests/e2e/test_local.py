@@ -10,7 +10,8 @@ import stat
 import psutil
 import pytest
 
-from tests.e2e.conftest import World, fetch, until
+from tests.e2e.conftest import World
+from tests.waiting import fetch, until
 
 WEB = ("create", "deployment", "web", "--image=k8slab/web:v1")
 
@@ -24,7 +25,7 @@ def serving(pod):
 
 def test_create_look_kill_and_see_it_heal(world):
     world.kubectl(*WEB, "--replicas=3")
-    world.kubectl("rollout", "status", "deployment/web", "--timeout=30s")
+    world.kubectl("rollout", "status", "deployment/web", "--timeout=90s")
     first = {pod["metadata"]["name"]: pod["status"]["podIP"] for pod in world.ready("app=web")}
     assert len(first) == 3
     assert len({pod["spec"]["nodeName"] for pod in world.pods("app=web")}) == 3
@@ -76,7 +77,7 @@ def test_a_service_reaches_every_pod_and_follows_them(world):
 def test_a_rolling_update_fails_no_request(world):
     world.kubectl(*WEB, "--replicas=3")
     world.kubectl("expose", "deployment", "web", "--port=8080")
-    world.kubectl("rollout", "status", "deployment/web", "--timeout=30s")
+    world.kubectl("rollout", "status", "deployment/web", "--timeout=90s")
     address = world.kubectl("get", "service", "web", "-o", "jsonpath={.spec.clusterIP}")
     until(lambda: fetch(f"http://{address}:8080/"))
     world.kubectl("set", "image", "deployment/web", "web=k8slab/web:v2")
@@ -94,7 +95,7 @@ def test_a_rolling_update_fails_no_request(world):
 
 def test_a_broken_version_stops_half_way(world):
     world.kubectl(*WEB, "--replicas=3")
-    world.kubectl("rollout", "status", "deployment/web", "--timeout=30s")
+    world.kubectl("rollout", "status", "deployment/web", "--timeout=90s")
     world.kubectl("set", "image", "deployment/web", "web=k8slab/web:nope")
     until(lambda: "ErrImagePull" in world.kubectl("get", "pods") or "ImagePullBackOff" in world.kubectl("get", "pods"))
     events = until(
@@ -103,7 +104,7 @@ def test_a_broken_version_stops_half_way(world):
     assert "k8slab/web:v1" in " ".join(events)  # the message lists what there is
     assert len(world.ready("app=web")) == 3
     world.kubectl("rollout", "undo", "deployment/web")
-    world.kubectl("rollout", "status", "deployment/web", "--timeout=30s")
+    world.kubectl("rollout", "status", "deployment/web", "--timeout=90s")
 
 
 def test_logs_follow(world):
@@ -118,7 +119,7 @@ def test_logs_follow(world):
 @pytest.mark.slow
 def test_kill_9_of_the_server_leaves_the_pods_answering_and_loses_nothing(world):
     world.kubectl(*WEB, "--replicas=20")
-    world.kubectl("rollout", "status", "deployment/web", "--timeout=60s")
+    world.kubectl("rollout", "status", "deployment/web", "--timeout=90s")
     before = {
         p["metadata"]["uid"]: (p["status"]["podIP"], p["status"]["containerStatuses"][0]["containerID"])
         for p in world.pods()
@@ -182,7 +183,7 @@ def test_two_labs_side_by_side(world):
     world.k8slab("up", "--name", "other", "--nodes", "1")
     for name in ("default", "other"):
         world.kubectl(*WEB, name=name)
-        world.kubectl("rollout", "status", "deployment/web", "--timeout=30s", name=name)
+        world.kubectl("rollout", "status", "deployment/web", "--timeout=90s", name=name)
     assert len(world.kubectl("get", "nodes", "-o", "name", name="other").split()) == 1
     addresses = {
         world.kubectl("get", "pods", "-o", "jsonpath={.items[0].status.podIP}", name=n) for n in ("default", "other")

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import fetch, until
 from tests.runtime.test_unprivileged import NOBODY, ROOT, as_user, environment, python  # noqa: F401 (a fixture)
+from tests.waiting import fetch, until
 
 RUN = "import sys; sys.path.insert(0, {root!r}); sys.argv[0] = 'k8slab'; {forbid}from k8slab.cli import main; main()"
 FORBID = "from tests.runtime.locked_down import forbid_user_namespaces as forbid; forbid(); "
@@ -50,7 +50,7 @@ def test_everything_works_with_the_fences_there_are(lab):
     kubectl = ("kubectl", "--kubeconfig", lab("k8slab", "kubeconfig").strip())
     lab(*kubectl, "create", "deployment", "web", "--image=k8slab/web:v1", "--replicas=3")
     lab(*kubectl, "expose", "deployment", "web", "--port=80", "--target-port=8080")
-    lab(*kubectl, "rollout", "status", "deployment/web", "--timeout=30s")
+    lab(*kubectl, "rollout", "status", "deployment/web", "--timeout=90s")
     pods = json.loads(lab(*kubectl, "get", "pods", "-o", "json"))["items"]
     assert len({pod["status"]["podIP"] for pod in pods}) == 3
     assert all(fetch(f"http://{pod['status']['podIP']}:8080/healthz") for pod in pods)
@@ -58,7 +58,7 @@ def test_everything_works_with_the_fences_there_are(lab):
     real = json.loads(service["metadata"].get("annotations", {}).get("k8slab.io/real-ports", "{}")).get("80", 80)
     until(lambda: "version: v1" in fetch(f"http://{service['spec']['clusterIP']}:{real}/"))
     lab(*kubectl, "delete", "pod", pods[0]["metadata"]["name"], "--wait=false")
-    lab(*kubectl, "rollout", "status", "deployment/web", "--timeout=30s")
+    lab(*kubectl, "rollout", "status", "deployment/web", "--timeout=90s")
     until(lambda: lab(*kubectl, "get", "pods", "--no-headers").count("1/1") == 3)
     lab("k8slab", "reset")
     assert lab(*kubectl, "get", "pods") == ""

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import World, fetch, until
+from tests.e2e.conftest import World
 from tests.e2e.test_locked_down import lab  # noqa: F401 (a fixture)
 from tests.runtime.test_unprivileged import python  # noqa: F401 (a fixture)
+from tests.waiting import fetch, until
 
 CALL = "import urllib.request as u; print(u.urlopen('{}', timeout=5).read().decode())"
 RESOLVE = "import socket; print(' '.join(sorted({{a[4][0] for a in socket.getaddrinfo('{}', None)}})))"
@@ -157,7 +158,7 @@ def test_without_port_53_names_stand_in_the_pods_files_and_follow(lab):  # noqa:
         return
     assert told["names"] == "hosts"
     lab(*kubectl, "create", "deployment", "web", "--image=k8slab/web:v1")
-    lab(*kubectl, "rollout", "status", "deployment/web", "--timeout=30s")
+    lab(*kubectl, "rollout", "status", "deployment/web", "--timeout=90s")
     lab(*kubectl, "expose", "deployment", "web", "--port=8080")
     ip = lab(*kubectl, "get", "service", "web", "-o", "jsonpath={.spec.clusterIP}")
     ask = ("exec", "deploy/web", "--", "cat", "/etc/hosts")

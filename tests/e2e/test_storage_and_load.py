@@ -9,7 +9,8 @@ from functools import partial
 
 import pytest
 
-from tests.e2e.conftest import World, fetch, until
+from tests.e2e.conftest import World
+from tests.waiting import fetch, until
 
 CLAIM = {
     "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data"},

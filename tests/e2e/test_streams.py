@@ -18,8 +18,9 @@ import pytest
 
 from k8slab.client.http import HttpClient
 from k8slab.widgets.terminal import in_pod
-from tests.e2e.conftest import PATIENCE, lab_of, until
+from tests.e2e.conftest import lab_of
 from tests.requirements import REAL
+from tests.waiting import PATIENCE, until
 
 IMAGE = "--image=k8slab/web:v1"
 
@@ -29,7 +30,7 @@ def lab(request, tmp_path_factory):
     """One lab for all of these; each test has pods of its own."""
     with lab_of(request, tmp_path_factory.mktemp("streams") / "state") as world:
         world.kubectl("run", "web", IMAGE)
-        world.kubectl("wait", "--for=condition=Ready", "pod/web", "--timeout=30s")
+        world.kubectl("wait", "--for=condition=Ready", "pod/web", "--timeout=90s")
         yield world
 
 
@@ -167,7 +168,7 @@ def test_run_on_a_terminal_is_a_shell_with_job_control(lab):
 
 def test_attach_hears_what_comes_and_leaves_it_running(lab):
     lab.kubectl("run", "ticker", IMAGE, "--command", "--", "sh", "-c", "while sleep 0.1; do echo tick; done")
-    lab.kubectl("wait", "--for=condition=Ready", "pod/ticker", "--timeout=30s")
+    lab.kubectl("wait", "--for=condition=Ready", "pod/ticker", "--timeout=90s")
     with background(lab, "attach", "ticker") as attached:
         assert [line for line, _ in zip(attached.stdout, range(3), strict=False)].count("tick\n") >= 2
     assert lab.kubectl("get", "pod", "ticker", "-o", "jsonpath={.status.phase}") == "Running"
@@ -235,7 +236,7 @@ def test_proxy_urls(lab):
 
 def test_drain_moves_what_is_managed_and_evicts_the_rest(lab):
     lab.kubectl("create", "deployment", "fleet", IMAGE, "--replicas=6")
-    lab.kubectl("rollout", "status", "deployment/fleet", "--timeout=30s")
+    lab.kubectl("rollout", "status", "deployment/fleet", "--timeout=90s")
     done = kubectl(lab, "drain", "node-2", "--ignore-daemonsets", "--force", "--grace-period=1", "--timeout=40s")
     lab.kubectl("uncordon", "node-2")
     assert done.returncode == 0, done.stderr

@@ -122,7 +122,7 @@ class FakeRuntime:
     async def images(self) -> list[str]:
         return []
 
-    async def pull(self, image: str) -> str:
+    async def pull(self, image: str, hear: Callable[[str], None] | None = None) -> str:
         self.calls.append(f"pull {image}")
         if image not in self.known_images:
             raise RuntimeFailure("ErrImagePull", f"there is no image {image}; there are web:v1, web:v2")

@@ -9,6 +9,7 @@ import pytest
 from kubelet_world import World, container, pod
 
 from k8slab.api.objects import condition, is_pod_ready
+from tests.waiting import PATIENCE
 
 
 async def test_a_pod_is_created_then_running() -> None:
@@ -325,7 +326,7 @@ async def test_volumes_live_as_long_as_the_pod(tmp_path: Any) -> None:
     await world.clock.settle()
     assert (tmp_path / uid / "volumes" / "data" / "kept").exists()
     world.client.delete("Pod", "web", "default")
-    async with asyncio.timeout(30):  # a thread removes them
+    async with asyncio.timeout(PATIENCE):  # a thread removes them
         while world.has():
             await world.clock.settle()
     assert not (tmp_path / uid).exists()

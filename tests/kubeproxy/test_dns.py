@@ -12,6 +12,7 @@ import pytest
 from k8slab.kubeproxy import dns, dnswire
 from k8slab.kubeproxy.dns import DnsServer, upstream_servers
 from k8slab.kubeproxy.dnswire import A, Malformed, Record
+from tests.waiting import PATIENCE
 
 from .test_names import cluster
 from .world import address, service
@@ -68,7 +69,7 @@ async def by_udp(server: DnsServer, name: str, type_: int = A) -> bytes:
         sock.setblocking(False)
         sock.connect((server.address, server.port))
         await loop.sock_sendall(sock, dnswire.ask(42, name, type_))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             return await loop.sock_recv(sock, 4096)
 
 

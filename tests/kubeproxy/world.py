@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 
 from k8slab.api.objects import Obj
 from k8slab.kubeproxy.balance import Backend
+from tests.waiting import PATIENCE
 
 Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter
 
@@ -85,7 +86,7 @@ async def ask(host: str, port: int) -> bytes:
 
 
 async def until(true: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while not true():
             await asyncio.sleep(0.001)
 

@@ -12,6 +12,7 @@ from k8slab.runtime import isolation
 from k8slab.runtime.base import Exec, RuntimeFailure
 from k8slab.runtime.simulated import SimulatedRuntime
 from tests.runtime.world import World, local
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture(params=["local", "bare"])
@@ -25,7 +26,7 @@ async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 async def heard(held: Exec, text: bytes, stream: str = "stdout") -> bytes:
     """What comes, up to this text."""
     said = b""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         async for source, data in held.output():
             said += data if source == stream else b""
             if text in said:
@@ -34,7 +35,7 @@ async def heard(held: Exec, text: bytes, stream: str = "stdout") -> bytes:
 
 
 async def rest(held: Exec) -> bytes:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         return b"".join([data async for _, data in held.output()])
 
 
@@ -71,7 +72,7 @@ async def test_attach_to_a_terminal_has_its_size(world: World) -> None:
     held = await world.runtime.attach(id, stdin=True)
     held.resize(99, 33)
     said = b""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         await held.write(b"\n")
         async for _, data in held.output():
             said += data
@@ -104,7 +105,7 @@ async def test_everybody_who_is_attached_hears_everything(world: World) -> None:
 async def test_more_is_typed_than_it_takes_at_once(world: World) -> None:
     id = await world.start("sh", "-c", "sleep 0.2; wc -c", stdin=True)
     held = await world.runtime.attach(id, stdin=True, once=True)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         for _ in range(64):
             await held.write(b"x" * 32768)
         await held.close_stdin()
@@ -114,7 +115,7 @@ async def test_more_is_typed_than_it_takes_at_once(world: World) -> None:
 async def test_a_command_that_reads_nothing_holds_nobody_up(world: World) -> None:
     id = await world.start("sleep", "1000")
     running = await world.runtime.exec(id, ["sh", "-c", "exit 2"], stdin=True)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         for _ in range(64):
             await running.write(b"x" * 32768)
         assert await running.wait() == 2

@@ -7,19 +7,22 @@ import signal
 import socket
 import subprocess
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from k8slab.runtime.base import ContainerSpec, LogLine, Mount, PodConfig, RuntimeFailure
+from k8slab.runtime.dockerfile import instructions
 from k8slab.runtime.engine import connect, pause, specs
 from k8slab.runtime.engine.frames import Frames, Lines, Whole
 from k8slab.runtime.engine.images import fingerprint
+from k8slab.runtime.engine.progress import BuildProgress, PullProgress
 from k8slab.runtime.images import Source
 
 POD = PodConfig("uid-1", "web-1", "shop", "node-1", "10.70.1.0/24", "web-1", "db.shop.svc.cluster.local")
-ON = specs.Ground("lab", POD, "10.70.1.2", "pause-id", {"/etc/hosts": "/state/hosts"})
+ON = specs.Ground("lab", POD, "10.70.1.2", "pause-id", True, {"/etc/hosts": "/state/hosts"})
 IMAGE: dict[str, Any] = {"Id": "sha256:1", "Config": {"Cmd": ["serve"], "Entrypoint": None}}
 
 
@@ -110,6 +113,11 @@ def test_the_engines_times(time: str | None, expected: float) -> None:
     [
         (
             'failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: exec: "nope": executable file not found in $PATH: unknown',
+            "RunContainerError",
+            'exec: "nope": executable file not found in $PATH',
+        ),
+        (
+            "crun: executable file `nope` not found in $PATH: No such file or directory: OCI runtime attempted to invoke",
             "RunContainerError",
             'exec: "nope": executable file not found in $PATH',
         ),
@@ -212,3 +220,69 @@ def test_an_engine_that_hangs_is_left_in_time(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere.sock")
     with pytest.raises(connect.NoEngine, match="no Docker engine answers"):
         connect.find(1)
+
+
+# ---- pulls and builds ----
+
+
+def layer(id: str, status: str, current: int = 0, total: int = 0) -> dict[str, Any]:
+    detail = {"current": current, "total": total} if total else {}
+    return {"id": id, "status": status, "progressDetail": detail}
+
+
+def test_a_pull_is_summed_up_and_each_word_waits_twice_as_long() -> None:
+    pull = PullProgress(100.0)
+    assert pull.feed({"status": "Pulling from library/nginx", "id": "1.27"}, 100.9) == ""
+    assert pull.feed(layer("a", "Pulling fs layer"), 101.0) == ""  # nothing is known yet
+    assert pull.feed(layer("b", "Already exists"), 101.0) == ""
+    first = pull.feed(layer("a", "Downloading", 5_000_000, 20_000_000), 101.0)
+    assert first == "5.0 of 20.0 MB downloaded, 1 of 2 layers unpacked"
+    assert pull.feed(layer("a", "Downloading", 6_000_000, 20_000_000), 101.9) == ""
+    assert pull.feed(layer("c", "Waiting"), 102.0) == "6.0 of 20.0+ MB downloaded, 1 of 3 layers unpacked"
+    assert pull.feed(layer("a", "Download complete"), 103.9) == ""
+    assert pull.feed(layer("a", "Extracting", 3, 20_000_000), 104.0).startswith("20.0 of 20.0+ MB")
+    assert pull.feed(layer("a", "Pull complete"), 108.0).endswith("2 of 3 layers unpacked")
+
+
+def test_a_quick_pull_is_not_talked_about() -> None:
+    pull = PullProgress(0.0)
+    assert not any(pull.feed(layer("a", "Downloading", n, 9), 0.4) for n in range(9))
+
+
+DOCKERFILE = [*instructions("ARG BASE\n# a comment\nFROM ${BASE}\n\nCOPY a \\\n  b\nRUN echo hi; exit 3\n")]
+SAID = (
+    "Step 1/4 : ARG BASE\nStep 2/4 : FROM ${BASE}\n ---> 3cf97daba985\nStep 3/4 : COPY a b\n ---> Using cache\n"
+    " ---> 7fd734dea827\nStep 4/4 : RUN echo hi; exit 3\n ---> Running in 0123456789ab\nhi\n\x1b[91moh\n\x1b[0m"
+)
+
+
+def test_a_build_is_told_as_the_local_runtime_tells_it() -> None:
+    for size in (1, 7, len(SAID)):  # however it comes in pieces
+        build = BuildProgress(DOCKERFILE)
+        pieces = [SAID[at : at + size] for at in range(0, len(SAID), size)]
+        lines = [line for piece in pieces for line in build.feed({"stream": piece})]
+        assert lines == [
+            "ARG BASE", "FROM ${BASE}", "COPY a b  (as before)", "RUN echo hi; exit 3", "  hi", "  oh",
+        ]  # fmt: skip
+        why = build.failure("The command '/bin/sh -c echo hi; exit 3' returned a non-zero code: 3")
+        assert why == ("Dockerfile line 7: RUN echo hi; exit 3: ended with exit code 3; what it printed says why")
+
+
+def test_what_a_build_made_is_known_by_its_id() -> None:
+    build = BuildProgress(DOCKERFILE)
+    assert build.failure("dockerfile parse error line 4") == "dockerfile parse error line 4"
+    build.feed({"aux": {"ID": "sha256:1"}})
+    assert build.feed({"stream": "Successfully built 0123456789ab\nSuccessfully tagged shop:v1\n"}) == []
+    assert build.id == "sha256:1"
+
+
+def test_names_are_as_people_write_them() -> None:
+    told = ["docker.io/library/nginx:1.27", "docker.io/k8slab/web:v1", "quay.io/x/y:1", "shop:v1", "<none>:<none>"]
+    assert specs.repository(told) == ["nginx:1.27", "k8slab/web:v1", "quay.io/x/y:1", "shop:v1"]
+    assert specs.repository(None) == []
+
+
+def test_on_podman_who_joins_a_network_is_told_its_host_name() -> None:
+    assert "Hostname" not in config()
+    podman = specs.container_config(ContainerSpec("c-1", "uid-1", "main", "w"), IMAGE, replace(ON, shares_name=False))
+    assert podman["Hostname"] == "web-1"

@@ -14,6 +14,7 @@ from k8slab.runtime import isolation
 from k8slab.runtime.base import Mount, RuntimeFailure
 from k8slab.runtime.local import LocalRuntime
 from tests.runtime.world import WEB, World, alive, get, local, spec
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture(params=["local", "bare"])
@@ -63,7 +64,7 @@ async def test_who_ignores_sigterm_is_killed_after_the_grace(world: World) -> No
     await world.runtime.stop(id, 0.3)
     took = asyncio.get_running_loop().time() - before
     assert world.state(id).exit_code == 137
-    assert 0.3 <= took < 5
+    assert 0.3 <= took < PATIENCE
 
 
 async def test_output_is_kept_by_stream_line_and_order(world: World) -> None:
@@ -86,7 +87,7 @@ async def test_output_is_kept_by_stream_line_and_order(world: World) -> None:
 async def test_a_flood_fills_neither_disk_nor_lab(world: World, tmp_path: Path) -> None:
     flood = await world.start("sh", "-c", "exec yes 0123456789012345678901234567890123456789")
     logs = next((tmp_path / "lab").glob(f"pods/*/containers/{flood}"))
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         while not (logs / "log.1").exists():
             assert await world.run("echo", "still here") == ["still here"]
     await world.runtime.stop(flood, 0)
@@ -127,7 +128,7 @@ async def test_when_the_shim_is_killed_its_containers_are_gone_and_the_lab_goes_
     state = await world.end(id)
     assert (state.exit_code, state.reason) == (137, "ContainerStatusUnknown")
     assert await world.run("echo", "again") == ["again"]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while alive(f"K8SLAB_CONTAINER={id}"):
             await asyncio.sleep(0)
 
@@ -139,7 +140,7 @@ async def test_all_of_a_container_ends_with_its_first_process(world: World) -> N
     assert len(alive(f"K8SLAB_CONTAINER={id}")) >= 2
     await world.runtime.signal(id, 9)
     await world.end(id)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while alive(f"K8SLAB_CONTAINER={id}"):
             await asyncio.sleep(0)
 
@@ -248,9 +249,13 @@ async def test_a_fork_bomb_is_contained(world: World) -> None:
         pytest.skip(world.runtime.abilities.missing["pids"])
     bomb = "import os,time\ntry:\n for _ in range(600):\n  if os.fork() == 0: time.sleep(60)\nexcept OSError: print('no more', flush=True)\ntime.sleep(1000)"
     id = await world.python(bomb)
-    await world.printed(id, "no more", 60)
+    async with asyncio.timeout(PATIENCE):
+        async for line in world.runtime.logs(id, follow=True):
+            if line.text == b"no more":  # the kernel allows no more; where it does not count, it is killed for it
+                break
     assert await world.run("echo", "still here") == ["still here"]
     await world.runtime.stop(id, 0)
+    assert world.state(id).exit_code == 137
     assert alive(f"K8SLAB_CONTAINER={id}") == []
 
 
@@ -269,7 +274,7 @@ async def test_two_pods_listen_on_the_same_port_each_on_its_own_address(world: W
 async def test_usage_is_of_the_container(world: World) -> None:
     id = await world.python("x = b'x' * (50 << 20)\nprint('up', flush=True)\nwhile True: pass")
     await world.printed(id, "up")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while True:
             used = await world.runtime.usage(id)
             assert used
@@ -285,7 +290,7 @@ async def test_exec_runs_inside(world: World, tty: bool) -> None:
     await running.write(b"you\n")
     if not tty:
         await running.close_stdin()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         said = b"".join([data async for _, data in running.output()])
         assert await running.wait() == 4
     assert b"hello you" in said
@@ -298,7 +303,7 @@ async def test_exec_has_a_terminal_of_a_size_and_can_be_killed(world: World) -> 
     sized = await world.runtime.exec(id, ["sh", "-c", "read x; stty size"], tty=True, stdin=True)
     sized.resize(99, 33)
     await sized.write(b"\n")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         assert b"33 99" in b"".join([data async for _, data in sized.output()])
         endless = await world.runtime.exec(id, ["sleep", "1000"])
         endless.close()

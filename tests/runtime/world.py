@@ -16,6 +16,7 @@ from k8slab.runtime.docker import DockerRuntime
 from k8slab.runtime.engine import connect
 from k8slab.runtime.local import LocalRuntime
 from tests import engine as engines
+from tests.waiting import PATIENCE
 
 WEB = "k8slab/web:v1"
 IMAGES = Path(__file__).parents[2] / "images"
@@ -91,17 +92,27 @@ class World:
     async def python(self, program: str, **more: Any) -> str:
         return await self.start("python", "-c", program, **more)
 
+    @property
+    def engine(self) -> str:
+        """The name of the engine that runs containers; empty: none does."""
+        return self.runtime.link.engine.name if isinstance(self.runtime, DockerRuntime) else ""
+
+    @property
+    def oom(self) -> str:
+        """How the end for want of memory reads: there is an engine that cannot tell, and abilities say so."""
+        return "Error" if "OOMKilled" in self.runtime.abilities.missing.get("memory", "") else "OOMKilled"
+
     def state(self, id: str) -> ContainerState:
         return next(state for state in self.runtime.containers(self.pod.uid) if state.id == id)
 
-    async def until(self, true: Callable[[], bool], seconds: float = 20) -> None:
+    async def until(self, true: Callable[[], bool], seconds: float = PATIENCE) -> None:
         """Wait for the runtime to say that something has changed, until it is so."""
         async with asyncio.timeout(seconds):
             while not true():
                 self._news.clear()
                 await self._news.wait()
 
-    async def end(self, id: str, seconds: float = 20) -> ContainerState:
+    async def end(self, id: str, seconds: float = PATIENCE) -> ContainerState:
         await self.until(lambda: self.state(id).phase == "exited", seconds)
         return self.state(id)
 
@@ -109,7 +120,7 @@ class World:
         await self.end(id)
         return [line.text.decode() async for line in self.runtime.logs(id)]
 
-    async def printed(self, id: str, text: str, seconds: float = 20) -> LogLine:
+    async def printed(self, id: str, text: str, seconds: float = PATIENCE) -> LogLine:
         """The first line that has the text in it, as soon as it is printed."""
         async with asyncio.timeout(seconds):
             async for line in self.runtime.logs(id, follow=True):

@@ -9,19 +9,23 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
+from k8slab.clock import Clock
 from k8slab.runtime.base import ImageInfo, RuntimeFailure
+from k8slab.runtime.dockerfile import instructions
 from k8slab.runtime.engine import specs
 from k8slab.runtime.engine.link import Link, Missing, Refused
+from k8slab.runtime.engine.progress import BuildProgress, PullProgress
 from k8slab.runtime.images import Source, builtin, reference
 
 BASE = "python:3.12-slim"  # what built-in images are built upon, if nobody says otherwise
 FROM = "k8slab.io/built-from"  # label of what we built: a hash of what it was built from
 OURS = "k8slab/"  # no registry is asked for these
-STEP = re.compile(r"^Step \d+/\d+ : ")
+USED = re.compile(r"container (\w+) is using|image used by (\w+)")
 CHUNK = 1 << 20
 
 
@@ -38,8 +42,11 @@ class EngineImages:
         """What a container can be started from at once."""
         return sorted({name for each in await self._all() for name in specs.repository(each.get("RepoTags"))})
 
-    async def get(self, image: str) -> dict[str, Any]:
-        """What the engine says of it; pulled or built if need be. Raises RuntimeFailure(ErrImagePull, …)."""
+    async def get(self, image: str, hear: Callable[[str], None] | None = None) -> dict[str, Any]:
+        """What the engine says of it; pulled or built if need be, and `hear` is told how far it is.
+
+        Raises RuntimeFailure(ErrImagePull, …).
+        """
         name = reference(image)
         name = image if "@" in image else name
         async with self._busy.setdefault(name, asyncio.Lock()):
@@ -49,7 +56,7 @@ class EngineImages:
             if found is None and (name.startswith(OURS) or name in self._sources):
                 raise RuntimeFailure("ErrImagePull", self._unknown(name))
             if found is None:
-                await self._pull(name)
+                await self._pull(name, hear or (lambda _: None))
                 found = await self._find(name)
             if found is None:
                 raise RuntimeFailure("ErrImagePull", f'image "{name}" was pulled, and is not there: pull it once more')
@@ -61,14 +68,17 @@ class EngineImages:
         except Missing:
             return None
 
-    async def _pull(self, name: str) -> None:
-        def pull(api: Any) -> str:
-            repository, _, tag = name.partition("@") if "@" in name else name.rpartition(":")
-            return next((str(step["error"]) for step in api.pull(repository, tag, stream=True, decode=True)
-                         if "error" in step), "")  # fmt: skip
-
+    async def _pull(self, name: str, hear: Callable[[str], None]) -> None:
+        repository, _, tag = name.partition("@") if "@" in name else name.rpartition(":")
+        clock, failure = Clock(), ""
+        progress = PullProgress(clock.monotonic())
+        pulling = self._link.talk(lambda api: api.pull(repository, tag, stream=True, decode=True))
         try:
-            failure = await self._link.do(pull)
+            async with aclosing(pulling):
+                async for step in pulling:
+                    failure = failure or str(step.get("error") or "")
+                    if said := progress.feed(step, clock.monotonic()):
+                        hear(said)
         except (Missing, Refused) as refused:
             failure = str(refused)
         if failure:
@@ -92,8 +102,7 @@ class EngineImages:
         found = await self._find(name)
         if not found or ((found.get("Config") or {}).get("Labels") or {}).get(FROM) not in (wanted, "load"):
             try:
-                async for _ in self._build(name, source.folder, source.arguments, wanted):
-                    pass
+                _ = [line async for line in self._build(name, source.folder, source.arguments, wanted)]
             except RuntimeFailure as failure:
                 said = f'image "{name}" cannot be built: {failure}'
                 hint = f"It is built upon {self.base}: K8SLAB_BASE_IMAGE may name any image here that has Python."
@@ -107,14 +116,19 @@ class EngineImages:
         if not (folder / "Dockerfile").is_file():
             raise RuntimeFailure("BuildFailed", f"{folder} has no Dockerfile: an image is built from a folder with one")
         wanted = await asyncio.to_thread(fingerprint, source, self.base)
-        async for line in self._build(full, folder, arguments, wanted):
-            yield line
+        async with aclosing(self._build(full, folder, arguments, wanted)) as lines:
+            async for line in lines:
+                yield line
         self._sure.discard(full)
         if full in self._sources:  # a learner's own of this name: it stays theirs
             del self._sources[full]
 
-    async def _build(self, name: str, folder: Path, arguments: Mapping[str, str], mark: str) -> AsyncIterator[str]:
+    async def _build(
+        self, name: str, folder: Path, arguments: Mapping[str, str], mark: str
+    ) -> AsyncGenerator[str, None]:
         given = {"BASE": self.base, **arguments}
+        text = await asyncio.to_thread((folder / "Dockerfile").read_text, errors="replace")
+        progress = BuildProgress([*instructions(text)])
 
         def begin(api: Any) -> Iterator[dict[str, Any]]:
             return iter(
@@ -123,17 +137,18 @@ class EngineImages:
                 )
             )
 
-        last = ""
         try:
-            async for step in self._link.stream(begin):
-                if "error" in step:
-                    raise RuntimeFailure("BuildFailed", _failed(last, str(step["error"])))
-                for line in str(step.get("stream") or step.get("status") or "").splitlines():
-                    last = STEP.sub("", line) if STEP.match(line) else last
-                    if line.strip():
+            async with aclosing(self._link.talk(begin)) as pieces:
+                async for piece in pieces:
+                    for line in progress.feed(piece):
                         yield line
+                    if "error" in piece:
+                        raise RuntimeFailure("BuildFailed", progress.failure(str(piece["error"])))
         except (Missing, Refused, TypeError) as refused:
-            raise RuntimeFailure("BuildFailed", _failed(last, str(refused))) from refused
+            raise RuntimeFailure("BuildFailed", progress.failure(str(refused))) from refused
+        if not progress.id:
+            raise RuntimeFailure("BuildFailed", progress.failure("the engine hung up in the middle: build it again"))
+        yield f"{name} is built ({progress.id[:19]})"
 
     # ---- the shelf ----------------------------------------------------------------------------------------------
 
@@ -175,16 +190,18 @@ class EngineImages:
         """What `docker save` (or `save`) wrote; the names of what is there now."""
 
         def load(api: Any) -> list[str]:
+            if not file.is_file():
+                raise RuntimeFailure("LoadFailed", f"{file} cannot be read: name a file that `save` wrote")
             with file.open("rb") as source:
                 steps = list(api.load_image(source))
             if wrong := [step["error"] for step in steps if "error" in step]:
                 raise RuntimeFailure("LoadFailed", f"{file} was not loaded: {wrong[0]}")
             said = "".join(str(step.get("stream", "")) for step in steps)
-            return re.findall(r"Loaded image: (\S+)", said)
+            return specs.repository(re.findall(r"Loaded image: (\S+)", said))
 
         try:
             return sorted(await self._link.do(load))
-        except (Missing, Refused, OSError) as refused:
+        except (Missing, Refused) as refused:
             raise RuntimeFailure("LoadFailed", f"{file} was not loaded: {refused}") from refused
 
     async def remove(self, name: str) -> None:
@@ -195,7 +212,9 @@ class EngineImages:
         except Missing:
             raise RuntimeFailure("NotFound", f'there is no image "{full}" here') from None
         except Refused as refused:
-            raise RuntimeFailure("RemoveFailed", str(refused)) from refused
+            used = USED.search(str(refused))
+            by = f'"{full}" is in use by container {used[1] or used[2]}: delete its pod first' if used else str(refused)
+            raise RuntimeFailure("RemoveFailed", by) from refused
         self._sure.discard(full)
 
 
@@ -206,7 +225,3 @@ def fingerprint(source: Source, base: str) -> str:
         if path.is_file():
             made.update(f"{path.relative_to(source.folder)}\0".encode() + path.read_bytes() + b"\0")
     return made.hexdigest()[:32]
-
-
-def _failed(step: str, why: str) -> str:
-    return f"{step}: {why}" if step else why

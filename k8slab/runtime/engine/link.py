@@ -109,6 +109,10 @@ class Link:
                 if hasattr(each, "close") and thread.is_alive():
                     _hang_up(each)
 
+    def talk(self, work: Callable[[Any], Iterator[T]]) -> AsyncGenerator[T, None]:
+        """The same for a long work of the engine's (a build, a pull): it is given up when nobody listens any more."""
+        return self.stream(lambda _: _Talk(self.engine.client(), work))
+
     def close(self) -> None:
         """No more calls."""
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -116,6 +120,34 @@ class Link:
 
 
 _END: Any = object()
+
+
+class _Talk(Iterator[T]):
+    """One answer, over a connection of its own; `close` hangs up, and the engine stops what it was doing."""
+
+    def __init__(self, client: Any, work: Callable[[Any], Iterator[T]]) -> None:
+        from docker.types import CancellableStream
+
+        answers: list[Any] = []
+        client.hooks["response"].append(lambda answer, **_: answers.append(answer))
+        self._client = client
+        try:
+            self._pieces = work(client)
+            self._end = CancellableStream(self._pieces, answers[-1])
+        except BaseException:
+            client.close()
+            raise
+
+    def __next__(self) -> T:
+        try:
+            return next(self._pieces)
+        except BaseException:
+            self._client.close()
+            raise
+
+    def close(self) -> None:
+        self._end.close()
+        self._client.close()
 
 
 def _hang_up(stream: Any) -> None:

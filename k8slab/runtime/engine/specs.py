@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -24,6 +24,8 @@ LOG = {"type": "json-file", "config": {"max-size": "10m", "max-file": "2"}}
 SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")  # of pods and containers: their ids name folders
 NEVER = "0001-01-01"  # how Go writes no time
 EXEC_REFUSED = re.compile(r'exec: "(?P<program>.*?)": (?P<why>.*?)(?:: unknown)?$', re.MULTILINE)
+OF_CRUN = re.compile(r"crun: (?P<why>executable file) `(?P<program>.*?)` not found in \$PATH")
+HUB = ("docker.io/library/", "docker.io/")  # Podman writes the registry that Docker leaves out
 CANNOT_RUN = ("OCI runtime", "exec:", "failed to create task", "crun:", "runc", "executable file")
 
 
@@ -85,7 +87,8 @@ class Ground:
     pod: PodConfig
     address: str
     sandbox: str  # the engine's id of the pause container
-    files: Mapping[str, str]  # of the pod: target -> source
+    shares_name: bool  # who joins a container's network has its host name, and may have no other; not so on Podman
+    files: Mapping[str, str] = field(default_factory=dict)  # of the pod: target -> source
 
 
 def container_config(spec: ContainerSpec, image: Mapping[str, Any], on: Ground) -> dict[str, Any]:
@@ -107,6 +110,8 @@ def container_config(spec: ContainerSpec, image: Mapping[str, Any], on: Ground) 
         config |= {"Entrypoint": list(spec.command), "Cmd": list(spec.args)}
     elif spec.args:
         config["Cmd"] = list(spec.args)
+    if not on.shares_name:
+        config["Hostname"] = on.pod.hostname[:63]
     if spec.workdir:
         config["WorkingDir"] = spec.workdir
     if spec.user is not None:
@@ -159,10 +164,19 @@ def seconds(time: str | None) -> float:
 
 def start_failure(message: str) -> RuntimeFailure:
     """Why it was not started: its command could not be run, or it could not be made."""
-    if found := EXEC_REFUSED.search(message):
-        return RuntimeFailure("RunContainerError", f'exec: "{found["program"]}": {found["why"]}')
-    refused = any(word in message for word in CANNOT_RUN)
-    return RuntimeFailure("RunContainerError" if refused else "CreateContainerError", message)
+    if refused := exec_refused(message):
+        return RuntimeFailure("RunContainerError", refused)
+    cannot_run = any(word in message for word in CANNOT_RUN)
+    return RuntimeFailure("RunContainerError" if cannot_run else "CreateContainerError", message)
+
+
+def exec_refused(message: str) -> str:
+    """Why a command could not be run, in runc's words whatever the engine runs containers with; empty: not for that."""
+    found = EXEC_REFUSED.search(message) or OF_CRUN.search(message)
+    if not found:
+        return ""
+    missing = " not found in $PATH" * (found.re is OF_CRUN)
+    return f'exec: "{found["program"]}": {found["why"]}{missing}'
 
 
 def hosts(pod: PodConfig, address: str, more: str) -> str:
@@ -181,5 +195,10 @@ def used_memory(stats: Mapping[str, Any]) -> int:
 
 
 def repository(names: Sequence[str] | None) -> list[str]:
-    """An image's names, without those that say it has none."""
-    return [name for name in names or () if "<none>" not in name]
+    """An image's names as people write them, without those that say it has none."""
+    return [short(name) for name in names or () if "<none>" not in name]
+
+
+def short(name: str) -> str:
+    """An image's name without the registry that goes without saying."""
+    return next((name.removeprefix(hub) for hub in HUB if name.startswith(hub)), name)

@@ -18,7 +18,7 @@ from k8slab.clock import Clock
 from k8slab.runtime.base import RuntimeFailure
 from k8slab.runtime.engine.frames import Frames, Stream, Whole
 from k8slab.runtime.engine.link import Link, Missing, Refused
-from k8slab.runtime.engine.specs import EXEC_REFUSED
+from k8slab.runtime.engine.specs import exec_refused
 
 CHUNK = 1 << 15
 LOOK = 0.005  # real seconds between two looks at whether a command has begun
@@ -107,7 +107,7 @@ class EngineExec(Pipe):
             await clock.sleep(LOOK)
         if told.get("ExitCode") in NOT_BEGUN and not told.get("Pid"):
             printed = b"".join([data async for _, data in self.output()]).decode(errors="replace").strip()
-            if EXEC_REFUSED.search(printed) or "OCI runtime" in printed:
+            if exec_refused(printed) or "OCI runtime" in printed:
                 self.drop()
                 raise RuntimeFailure("NotFound", _why(printed))
             self._early = [("stdout", printed.encode())] if printed else []
@@ -190,7 +190,7 @@ def _bare(taken: Any) -> tuple[socket.socket, bytes]:
 
 
 def _why(printed: str) -> str:
-    found = EXEC_REFUSED.search(printed)
-    if found is None:
+    refused = exec_refused(printed)
+    if not refused:
         return printed.removeprefix("OCI runtime exec failed: ")
-    return f'unable to start container process: exec: "{found["program"]}": {found["why"]}'
+    return f"unable to start container process: {refused}"

@@ -33,6 +33,8 @@ class Container:
         self.trouble = self.info = -1  # what goes wrong before the command runs; what bubblewrap tells
         self.stdin = -1
         self.memory: int = spec.get("memory", 0)  # bytes, to be watched from here; 0: no limit, or the kernel's work
+        self.tasks: int = spec.get("tasks", 0)  # processes and threads, to be counted from here; 0: the kernel does
+        self.message = ""  # why we ended it
         self.outputs: dict[int, bytes] = {}  # file descriptor -> stream
         self.log: Log | None = Log(spec["log"]) if "log" in spec else None
         self.typing: Typing | None = None  # since somebody attached to it
@@ -46,7 +48,8 @@ class Container:
     def state(self) -> dict[str, Any]:
         """What `list`, answers and events tell of it."""
         told = {"id": self.id, "pid": self.first, "started": self.started, "finished": self.finished}
-        return told | {"exit_code": self.exit_code, "oom": self.oom, "meta": self.spec.get("meta", {})}
+        told |= {"exit_code": self.exit_code, "oom": self.oom, "message": self.message}
+        return told | {"meta": self.spec.get("meta", {})}
 
     def streams(self, given: list[int]) -> list[int]:
         """Make what the child gets as its standard streams, keeping our ends; or take those an exec brought along."""
@@ -129,3 +132,11 @@ class Container:
             signal.pidfd_send_signal(self._pidfd, number)
         except ProcessLookupError:
             return
+
+    def signal_all(self, number: int) -> None:
+        """Send a signal to all who are still in the process groups that it began with, to all of them at once."""
+        for group in {self.child, self.first} - {0}:
+            try:
+                os.killpg(group, number)
+            except (ProcessLookupError, PermissionError):  # nobody; or its group is still ours
+                continue

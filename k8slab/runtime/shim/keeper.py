@@ -17,6 +17,7 @@ from typing import Any
 
 from .attach import Listeners, Typing
 from .container import Answer, Container, ignore
+from .forks import Forks, hold_guilty
 from .link import CHUNK, Link
 from .reap import kill_marked, leave_cgroups, memory_of
 from .spawn import become
@@ -35,6 +36,7 @@ class Keeper:
         self.links: dict[int, Link] = {}
         self.starting: list[Container] = []  # behind their fences, which are not all up
         self.ending: Answer | None = None
+        self.forks = Forks()
         self.alone_since = time.monotonic()
         self.poll = select.poll()
         self.readers: dict[int, Callable[[], object]] = {}
@@ -72,7 +74,27 @@ class Keeper:
             if container.started and memory_of(container.first) > container.memory:
                 container.oom = True
                 container.signal(signal.SIGKILL)
-        return 1 if self.starting else WATCH if watched else None if self.links else 1000
+        counted = [container for container in running if container.tasks]
+        if counted and self.forks.surged():
+            self.defuse(counted)
+        return 1 if self.starting else WATCH if watched or counted else None if self.links else 1000
+
+    def defuse(self, counted: list[Container]) -> None:
+        """There are many more processes than a moment ago: all stand still while it is looked whose they are.
+
+        A bomb would otherwise leave us no time to look. A whole process group is stopped, or killed, at once.
+        """
+        for container in counted:
+            container.signal_all(signal.SIGSTOP)
+        roots = {pid: container.id for container in counted for pid in (container.child, container.first) if pid}
+        guilty = hold_guilty(roots, {container.id: container.tasks for container in counted})
+        for container in counted:
+            if container.id not in guilty:
+                container.signal_all(signal.SIGCONT)
+                continue
+            container.message = f"it had more than {container.tasks} processes and threads, and was killed"
+            container.signal_all(signal.SIGKILL)
+            container.signal(signal.SIGKILL)
 
     def call(self, action: Callable[[], object]) -> None:
         """Something can be read or written. What goes wrong with it must not end every container of the lab."""
@@ -326,6 +348,7 @@ class Keeper:
             self.begun(container)
         folders = container.spec.get("cgroups", ())
         if not folders and not (container.spec.get("contained") and container.started):
+            container.signal_all(signal.SIGKILL)
             kill_marked(container.id)
         if container in self.starting:
             self.starting.remove(container)
