@@ -25,13 +25,14 @@ from k8slab.api.errors import (
 )
 from k8slab.api.kinds import KINDS, Kind
 from k8slab.api.managed_fields import Applied, settle
-from k8slab.api.objects import Key, Obj, copy, decode, encode, is_terminating, random_suffix
+from k8slab.api.objects import Key, Obj, copy, decode, encode, is_terminating, key_of, random_suffix
 from k8slab.api.validation import validate
 from k8slab.apiserver import deletion
 from k8slab.apiserver.admission import Admission
-from k8slab.apiserver.agreement import CREATED_BY_PUT, KEPT, addressed, expect_current, expect_name, merged
+from k8slab.apiserver.agreement import CREATED_BY_PUT, KEPT, addressed, expect_current, expect_name, merged, share
 from k8slab.apiserver.allocator import Allocator
 from k8slab.apiserver.deletion import DeleteOptions
+from k8slab.apiserver.molds import Molds
 from k8slab.apiserver.requests import too_large
 from k8slab.apiserver.selection import Selection
 from k8slab.apiserver.strategy import strategies
@@ -58,6 +59,7 @@ class Verbs:
         self.allocator = Allocator(service_range)
         self._strategies = strategies(lambda: store.list(KINDS["Service"].resource), self.allocator, clock.timestamp)
         self._admission = Admission(store, closed=closed)
+        self._molds = Molds(store)
 
     # ---- reading ------------------------------------------------------------------------------------------------
 
@@ -79,7 +81,10 @@ class Verbs:
         self, kind: Kind, obj: Obj, namespace: str = "", *, dry_run: bool = False, owners: Owners | None = None
     ) -> Obj:
         """Create an object from what somebody sent. Raises AlreadyExists, Invalid, Forbidden, NotFound, BadRequest."""
-        obj = _bounded(obj)
+        mold = self._molds.of(kind, obj, namespace)
+        obj = _bounded({**obj, "spec": {}} if mold.spec else obj)
+        if mold.spec:
+            obj["spec"] = mold.spec
         meta = addressed(kind, obj, namespace)
         self._require_namespace(kind, meta)
         generate = not meta.get("name") and meta.get("generateName")
@@ -91,7 +96,7 @@ class Verbs:
             meta["generation"] = 1
         if "status" in kind.subresources and kind.kind != "Node":
             obj["status"] = {}
-        apply_defaults(obj, kind.definition)
+        apply_defaults(obj, kind.definition, settled={"spec": mold.spec})
         self._own(owners, None, obj, sent)
         self._admission.change(kind, obj)
         for attempt in range(NAME_TRIES):
@@ -102,9 +107,11 @@ class Verbs:
                 self._refuse(kind, obj, causes + validate(obj))
                 self._admission.check(kind, obj)
             try:
-                return self._written(
+                created = self._written(
                     kind, lambda: self.store.create(kind.resource, self._key(kind, obj), obj), obj, None, dry_run
                 )
+                self._molds.keep(mold, created)
+                return created
             except Exists:
                 if not generate:
                     break
@@ -166,13 +173,23 @@ class Verbs:
         dry_run: bool = False,
         owners: Owners | None = None,
     ) -> Obj:
-        """Change an object: `change` gets a copy of the current one and returns the wished one.
+        """Change an object: `change` gets a copy of the current one and returns the wished one. See `put`."""
+        old = self.get(kind, name, namespace)
+        return self._put(kind, old, change(copy(old)), subresource, dry_run, owners)
+
+    def put(self, kind: Kind, name: str, namespace: str, obj: Obj, *, subresource: str = "") -> Obj:
+        """Put this object, which stays its owner's, in the place of the current one.
 
         A `resourceVersion` in the wished object that is not the current one raises Conflict. Nothing is written when
         nothing changes. Removing the last finalizer of an object marked for deletion deletes it.
         """
-        old = self.get(kind, name, namespace)
-        obj = _bounded(change(copy(old)))
+        return self._put(kind, self.get(kind, name, namespace), obj, subresource)
+
+    def _put(
+        self, kind: Kind, old: Obj, wished: Obj, subresource: str, dry_run: bool = False, owners: Owners | None = None
+    ) -> Obj:
+        namespace, name = key = key_of(old)
+        obj = _bounded(wished if subresource != "status" else _told(wished))
         addressed(kind, obj, namespace, name)
         expect_current(kind, old, obj["metadata"])
         sent = obj["metadata"].get("managedFields")
@@ -182,10 +199,10 @@ class Verbs:
         causes = self._prepared(kind, obj, old, subresource)
         if kind.generation and subresource in ("", "ephemeralcontainers") and _wish(obj) != _wish(old):
             obj["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
+        share(obj, old)
         if settle(obj, old) is old:  # nothing changed, or only the time at which nobody changed anything
             return old
         self._refuse(kind, obj, [*causes, *validate(obj, old, subresource)])
-        key = Key(namespace, name)
         if is_terminating(obj) and self._may_go(obj):
             return self._store(kind, lambda: self.store.delete(kind.resource, key), obj, dry_run)
         if subresource:
@@ -258,11 +275,11 @@ class Verbs:
                 )
             if pod["spec"].get("schedulingGates"):
                 raise Conflict.of("", "pods/binding", name, f"pod {name} has non-empty .spec.schedulingGates")
-            pod["spec"]["nodeName"] = target
-            pod["status"].pop("nominatedNodeName", None)  # it has what it was promised (KEP-5278)
-            return pod
+            status = {**pod["status"]}
+            status.pop("nominatedNodeName", None)  # it has what it was promised (KEP-5278)
+            return {**pod, "spec": {**pod["spec"], "nodeName": target}, "status": status}
 
-        pod = bound(copy(self.get(pods, name, namespace)))
+        pod = bound(self.get(pods, name, namespace))
         now = self.clock.timestamp()
         scheduled = {"type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": now}
         others = [c for c in pod["status"].get("conditions") or [] if c["type"] != "PodScheduled"]
@@ -352,6 +369,11 @@ def _bounded(obj: Obj) -> Obj:
         raise too_large(LARGEST)
     copied: Obj = decode(raw)
     return copied
+
+
+def _told(obj: Obj) -> Obj:
+    """What of an object a write of its status may change: the rest need not even be copied."""
+    return {field: obj[field] for field in ("apiVersion", "kind", "metadata", "status") if field in obj}
 
 
 def _wish(obj: Obj) -> dict[str, Any]:

@@ -24,9 +24,7 @@ class Verbs(Protocol):
     def get(self, kind: Kind, name: str, namespace: str = "") -> Obj: ...
     def list(self, kind: Kind, namespace: str = "") -> list[Obj]: ...
     def create(self, kind: Kind, obj: Obj, namespace: str = "") -> Obj: ...
-    def update(
-        self, kind: Kind, name: str, namespace: str, change: Callable[[Obj], Obj], *, subresource: str = ""
-    ) -> Obj: ...
+    def put(self, kind: Kind, name: str, namespace: str, obj: Obj, *, subresource: str = "") -> Obj: ...
     def remove(
         self, kind: Kind, name: str, namespace: str, *, grace: int | None, propagation: str | None, uid: str
     ) -> None: ...
@@ -46,17 +44,15 @@ class LocalClient:
         return copy(self._verbs.get(KINDS[kind], name, namespace))
 
     def create(self, obj: Obj) -> Obj:
-        return copy(self._verbs.create(KINDS[obj["kind"]], obj, obj["metadata"].get("namespace", "")))
+        return self._verbs.create(KINDS[obj["kind"]], obj, obj["metadata"].get("namespace", ""))
 
     def update(self, obj: Obj, subresource: Literal["", "status", "finalize"] = "") -> Obj:
         namespace, name = key_of(obj)
-        return copy(self._verbs.update(KINDS[obj["kind"]], name, namespace, lambda _: obj, subresource=subresource))
+        return self._verbs.put(KINDS[obj["kind"]], name, namespace, obj, subresource=subresource)
 
     def patch(self, kind: str, name: str, namespace: str, patch: Any, subresource: Literal["", "status"] = "") -> Obj:
-        def patched(current: Obj) -> Obj:
-            return json_merge_patch(current, patch)
-
-        return copy(self._verbs.update(KINDS[kind], name, namespace, patched, subresource=subresource))
+        wished = json_merge_patch(self._verbs.get(KINDS[kind], name, namespace), patch)
+        return self._verbs.put(KINDS[kind], name, namespace, wished, subresource=subresource)
 
     def delete(
         self,

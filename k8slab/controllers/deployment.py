@@ -127,7 +127,7 @@ class DeploymentController(Controller[Key]):
         rs["spec"]["replicas"] = rolling.new_replicas(deployment, rs, old, self._leaving(old))
         name = rolling.name(rs)
         try:
-            rs = self.client.create(rs)
+            rs = {**self.client.create(rs)}
         except AlreadyExists:
             self._write(deployment, collisionCount=(deployment.get("status") or {}).get("collisionCount", 0) + 1)
             return None

@@ -119,8 +119,9 @@ class ReplicaSetController(Controller[Key]):
 
     async def _create(self, rs: Obj, count: int) -> None:
         """One after the other: if one is refused, so would be the rest."""
+        wish = pod_from(rs)
         for made in range(1, count + 1):
-            self.pods.create(rs, pod_from(rs))
+            self.pods.create(rs, wish)
             if made % BATCH == 0:
                 await asyncio.sleep(0)
 
