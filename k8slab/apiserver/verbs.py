@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 from k8slab.api.defaults import apply_defaults
@@ -245,6 +245,11 @@ class Verbs:
     ) -> None:
         """`delete` as the parts inside call it."""
         self.delete(kind, name, namespace, DeleteOptions(grace, propagation, uid))
+
+    @property
+    def gathering(self) -> AbstractContextManager[None]:
+        """The store's (`store/base.py`): for the parts inside."""
+        return self.store.gathering
 
     def subscribe(self, fed: Callable[[str, Obj | None, Obj | None], None]) -> None:
         """Tell of every write, inside it: the kind, the object before (None: new) and after (None: gone)."""

@@ -8,6 +8,7 @@ quarter of each write; a real controller manager's writes are (`api/managed_fiel
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, Literal, Protocol
 
 from k8slab.api.kinds import KINDS, Kind
@@ -30,6 +31,8 @@ class Verbs(Protocol):
     ) -> None: ...
     def bind(self, namespace: str, name: str, binding: Obj) -> None: ...
     def subscribe(self, fed: Fed) -> None: ...
+    @property
+    def gathering(self) -> AbstractContextManager[None]: ...
 
 
 class LocalClient:
@@ -44,15 +47,18 @@ class LocalClient:
         return copy(self._verbs.get(KINDS[kind], name, namespace))
 
     def create(self, obj: Obj) -> Obj:
-        return self._verbs.create(KINDS[obj["kind"]], obj, obj["metadata"].get("namespace", ""))
+        with self._verbs.gathering:
+            return self._verbs.create(KINDS[obj["kind"]], obj, obj["metadata"].get("namespace", ""))
 
     def update(self, obj: Obj, subresource: Literal["", "status", "finalize"] = "") -> Obj:
         namespace, name = key_of(obj)
-        return self._verbs.put(KINDS[obj["kind"]], name, namespace, obj, subresource=subresource)
+        with self._verbs.gathering:
+            return self._verbs.put(KINDS[obj["kind"]], name, namespace, obj, subresource=subresource)
 
     def patch(self, kind: str, name: str, namespace: str, patch: Any, subresource: Literal["", "status"] = "") -> Obj:
         wished = json_merge_patch(self._verbs.get(KINDS[kind], name, namespace), patch)
-        return self._verbs.put(KINDS[kind], name, namespace, wished, subresource=subresource)
+        with self._verbs.gathering:
+            return self._verbs.put(KINDS[kind], name, namespace, wished, subresource=subresource)
 
     def delete(
         self,
@@ -64,11 +70,13 @@ class LocalClient:
         propagation: Literal["Background", "Foreground", "Orphan"] | None = None,
         uid: str = "",
     ) -> None:
-        self._verbs.remove(KINDS[kind], name, namespace, grace=grace, propagation=propagation, uid=uid)
+        with self._verbs.gathering:
+            self._verbs.remove(KINDS[kind], name, namespace, grace=grace, propagation=propagation, uid=uid)
 
     def bind(self, namespace: str, pod: str, node: str, uid: str = "") -> None:
         target = {"apiVersion": "v1", "kind": "Node", "name": node}
-        self._verbs.bind(namespace, pod, {"metadata": {"name": pod, "uid": uid}, "target": target})
+        with self._verbs.gathering:
+            self._verbs.bind(namespace, pod, {"metadata": {"name": pod, "uid": uid}, "target": target})
 
     def informer(self, kind: str) -> LiveInformer:
         if kind not in self._informers:
