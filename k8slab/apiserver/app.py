@@ -91,18 +91,24 @@ def build(
         routes=routes,
         exception_handlers={ApiError: _refusal, 404: _no_such_path, 405: _no_such_method, Exception: _crash},
     )
-    return Guard(app, token, tokens)
+    return Guard(app, token, tokens, verbs.store.flush)
 
 
 class Guard:
-    """Lets in who has the token or one of a ServiceAccount's, and no body larger than an object may be."""
+    """Lets in who has the token or one of a ServiceAccount's, and no body larger than an object may be; lets nothing
+    out that tells of what is not on the disk yet (`flush`)."""
 
-    def __init__(self, app: ASGIApp, token: str, tokens: Tokens) -> None:
+    def __init__(self, app: ASGIApp, token: str, tokens: Tokens, flush: Callable[[], None]) -> None:
         self._app = app
         self._token = token.encode()
         self._tokens = tokens
+        self._flush = flush
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def sent(message: Message) -> None:
+            self._flush()
+            await send(message)
+
         headers = dict(scope["headers"])
         refusal: ApiError | None = None
         if not self._known(headers.get(b"authorization", b"")) and scope["path"] not in OPEN_PATHS:
@@ -111,7 +117,7 @@ class Guard:
             refusal = None if PROXIED.match(scope["path"]) else too_large(MAX_BODY)
         if refusal is None:
             open_ended = scope["type"] == "websocket" or PROXIED.match(scope["path"])
-            await self._app(scope, receive if open_ended else _limited(receive), send)
+            await self._app(scope, receive if open_ended else _limited(receive), sent)
         elif scope["type"] == "websocket":
             await WebSocket(scope, receive, send).send_denial_response(Answer(refusal.status(), refusal.code))
         else:

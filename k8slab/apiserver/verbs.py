@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 from k8slab.api.defaults import apply_defaults
@@ -25,13 +25,14 @@ from k8slab.api.errors import (
 )
 from k8slab.api.kinds import KINDS, Kind
 from k8slab.api.managed_fields import Applied, settle
-from k8slab.api.objects import Key, Obj, copy, decode, encode, is_terminating, random_suffix
+from k8slab.api.objects import Key, Obj, copy, decode, encode, is_terminating, key_of, random_suffix
 from k8slab.api.validation import validate
 from k8slab.apiserver import deletion
 from k8slab.apiserver.admission import Admission
-from k8slab.apiserver.agreement import CREATED_BY_PUT, KEPT, addressed, expect_current, expect_name, merged
+from k8slab.apiserver.agreement import CREATED_BY_PUT, KEPT, addressed, expect_current, expect_name, merged, share
 from k8slab.apiserver.allocator import Allocator
 from k8slab.apiserver.deletion import DeleteOptions
+from k8slab.apiserver.molds import Molds
 from k8slab.apiserver.requests import too_large
 from k8slab.apiserver.selection import Selection
 from k8slab.apiserver.strategy import strategies
@@ -58,6 +59,7 @@ class Verbs:
         self.allocator = Allocator(service_range)
         self._strategies = strategies(lambda: store.list(KINDS["Service"].resource), self.allocator, clock.timestamp)
         self._admission = Admission(store, closed=closed)
+        self._molds = Molds(store)
 
     # ---- reading ------------------------------------------------------------------------------------------------
 
@@ -79,7 +81,8 @@ class Verbs:
         self, kind: Kind, obj: Obj, namespace: str = "", *, dry_run: bool = False, owners: Owners | None = None
     ) -> Obj:
         """Create an object from what somebody sent. Raises AlreadyExists, Invalid, Forbidden, NotFound, BadRequest."""
-        obj = self._begun(kind, obj, namespace, owners)
+        mold = self._molds.of(kind, obj, namespace)
+        obj = self._begun(kind, obj, namespace, owners, mold.spec)
         meta = obj["metadata"]
         generate = not meta.get("name") and meta.get("generateName")
         for attempt in range(NAME_TRIES):
@@ -88,9 +91,11 @@ class Verbs:
             if attempt == 0:
                 self._approve(kind, obj)
             try:
-                return self._written(
+                created = self._written(
                     kind, lambda: self.store.create(kind.resource, self._key(kind, obj), obj), obj, None, dry_run
                 )
+                self._molds.keep(mold, created)
+                return created
             except Exists:
                 if not generate:
                     break
@@ -102,7 +107,7 @@ class Verbs:
 
     def would_be(self, kind: Kind, obj: Obj, namespace: str = "") -> Obj:
         """What `create` would store if nothing of the name were there. Stores nothing; raises as `create` does."""
-        obj = self._begun(kind, obj, namespace, None)
+        obj = self._begun(kind, obj, namespace)
         self._approve(kind, obj)
         return obj
 
@@ -158,13 +163,23 @@ class Verbs:
         dry_run: bool = False,
         owners: Owners | None = None,
     ) -> Obj:
-        """Change an object: `change` gets a copy of the current one and returns the wished one.
+        """Change an object: `change` gets a copy of the current one and returns the wished one. See `put`."""
+        old = self.get(kind, name, namespace)
+        return self._put(kind, old, change(copy(old)), subresource, dry_run, owners)
+
+    def put(self, kind: Kind, name: str, namespace: str, obj: Obj, *, subresource: str = "") -> Obj:
+        """Put this object, which stays its owner's, in the place of the current one.
 
         A `resourceVersion` in the wished object that is not the current one raises Conflict. Nothing is written when
         nothing changes. Removing the last finalizer of an object marked for deletion deletes it.
         """
-        old = self.get(kind, name, namespace)
-        obj = _bounded(change(copy(old)))
+        return self._put(kind, self.get(kind, name, namespace), obj, subresource)
+
+    def _put(
+        self, kind: Kind, old: Obj, wished: Obj, subresource: str, dry_run: bool = False, owners: Owners | None = None
+    ) -> Obj:
+        namespace, name = key = key_of(old)
+        obj = _bounded(wished if subresource != "status" else _told(wished))
         addressed(kind, obj, namespace, name)
         expect_current(kind, old, obj["metadata"])
         sent = obj["metadata"].get("managedFields")
@@ -174,10 +189,10 @@ class Verbs:
         causes = self._prepared(kind, obj, old, subresource)
         if kind.generation and subresource in ("", "ephemeralcontainers") and _wish(obj) != _wish(old):
             obj["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
+        share(obj, old)
         if settle(obj, old) is old:  # nothing changed, or only the time at which nobody changed anything
             return old
         self._refuse(kind, obj, [*causes, *validate(obj, old, subresource)])
-        key = Key(namespace, name)
         if is_terminating(obj) and self._may_go(obj):
             return self._store(kind, lambda: self.store.delete(kind.resource, key), obj, dry_run)
         if subresource:
@@ -221,6 +236,11 @@ class Verbs:
         """`delete` as the parts inside call it."""
         self.delete(kind, name, namespace, DeleteOptions(grace, propagation, uid))
 
+    @property
+    def gathering(self) -> AbstractContextManager[None]:
+        """The store's (`store/base.py`): for the parts inside."""
+        return self.store.gathering
+
     def subscribe(self, fed: Callable[[str, Obj | None, Obj | None], None]) -> None:
         """Tell of every write, inside it: the kind, the object before (None: new) and after (None: gone)."""
         kinds = {kind.resource: kind.kind for kind in KINDS.values()}
@@ -250,11 +270,11 @@ class Verbs:
                 )
             if pod["spec"].get("schedulingGates"):
                 raise Conflict.of("", "pods/binding", name, f"pod {name} has non-empty .spec.schedulingGates")
-            pod["spec"]["nodeName"] = target
-            pod["status"].pop("nominatedNodeName", None)  # it has what it was promised (KEP-5278)
-            return pod
+            status = {**pod["status"]}
+            status.pop("nominatedNodeName", None)  # it has what it was promised (KEP-5278)
+            return {**pod, "spec": {**pod["spec"], "nodeName": target}, "status": status}
 
-        pod = bound(copy(self.get(pods, name, namespace)))
+        pod = bound(self.get(pods, name, namespace))
         now = self.clock.timestamp()
         scheduled = {"type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": now}
         others = [c for c in pod["status"].get("conditions") or [] if c["type"] != "PodScheduled"]
@@ -266,9 +286,16 @@ class Verbs:
 
     # ---- the steps of a write -----------------------------------------------------------------------------------
 
-    def _begun(self, kind: Kind, obj: Obj, namespace: str, owners: Owners | None) -> Obj:
-        """A new object as far as it needs no name: addressed, defaulted, and what other objects fill in."""
-        obj = _bounded(obj)
+    def _begun(
+        self, kind: Kind, obj: Obj, namespace: str, owners: Owners | None = None, settled: Obj | None = None
+    ) -> Obj:
+        """A new object as far as it needs no name: addressed, defaulted, and what other objects fill in.
+
+        `settled` is its spec, where one like it has been through all this.
+        """
+        obj = _bounded({**obj, "spec": {}} if settled else obj)
+        if settled:
+            obj["spec"] = settled
         meta = addressed(kind, obj, namespace)
         self._require_namespace(kind, meta)
         sent = meta.pop("managedFields", None)
@@ -279,7 +306,7 @@ class Verbs:
             meta["generation"] = 1
         if "status" in kind.subresources and kind.kind != "Node":
             obj["status"] = {}
-        apply_defaults(obj, kind.definition)
+        apply_defaults(obj, kind.definition, settled={"spec": settled})
         self._own(owners, None, obj, sent)
         self._admission.change(kind, obj)
         return obj
@@ -368,6 +395,11 @@ def _bounded(obj: Obj) -> Obj:
         raise too_large(LARGEST)
     copied: Obj = decode(raw)
     return copied
+
+
+def _told(obj: Obj) -> Obj:
+    """What of an object a write of its status may change: the rest need not even be copied."""
+    return {field: obj[field] for field in ("apiVersion", "kind", "metadata", "status") if field in obj}
 
 
 def _wish(obj: Obj) -> dict[str, Any]:

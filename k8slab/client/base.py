@@ -37,7 +37,10 @@ class Informer(Protocol):
 
 
 class Client(Protocol):
-    """The verbs. `kind` is the Kubernetes kind ("Pod"); errors are those of `api.errors`."""
+    """The verbs. `kind` is the Kubernetes kind ("Pod"); errors are those of `api.errors`.
+
+    What a write returns is shared with everybody, as what informers hold is: change a copy of it, if at all.
+    """
 
     def get(self, kind: str, name: str, namespace: str = "") -> Obj:
         """A copy of the object, yours to change. Raises NotFound."""

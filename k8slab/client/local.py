@@ -8,6 +8,7 @@ quarter of each write; a real controller manager's writes are (`api/managed_fiel
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, Literal, Protocol
 
 from k8slab.api.kinds import KINDS, Kind
@@ -24,14 +25,14 @@ class Verbs(Protocol):
     def get(self, kind: Kind, name: str, namespace: str = "") -> Obj: ...
     def list(self, kind: Kind, namespace: str = "") -> list[Obj]: ...
     def create(self, kind: Kind, obj: Obj, namespace: str = "") -> Obj: ...
-    def update(
-        self, kind: Kind, name: str, namespace: str, change: Callable[[Obj], Obj], *, subresource: str = ""
-    ) -> Obj: ...
+    def put(self, kind: Kind, name: str, namespace: str, obj: Obj, *, subresource: str = "") -> Obj: ...
     def remove(
         self, kind: Kind, name: str, namespace: str, *, grace: int | None, propagation: str | None, uid: str
     ) -> None: ...
     def bind(self, namespace: str, name: str, binding: Obj) -> None: ...
     def subscribe(self, fed: Fed) -> None: ...
+    @property
+    def gathering(self) -> AbstractContextManager[None]: ...
 
 
 class LocalClient:
@@ -46,17 +47,18 @@ class LocalClient:
         return copy(self._verbs.get(KINDS[kind], name, namespace))
 
     def create(self, obj: Obj) -> Obj:
-        return copy(self._verbs.create(KINDS[obj["kind"]], obj, obj["metadata"].get("namespace", "")))
+        with self._verbs.gathering:
+            return self._verbs.create(KINDS[obj["kind"]], obj, obj["metadata"].get("namespace", ""))
 
     def update(self, obj: Obj, subresource: Literal["", "status", "finalize"] = "") -> Obj:
         namespace, name = key_of(obj)
-        return copy(self._verbs.update(KINDS[obj["kind"]], name, namespace, lambda _: obj, subresource=subresource))
+        with self._verbs.gathering:
+            return self._verbs.put(KINDS[obj["kind"]], name, namespace, obj, subresource=subresource)
 
     def patch(self, kind: str, name: str, namespace: str, patch: Any, subresource: Literal["", "status"] = "") -> Obj:
-        def patched(current: Obj) -> Obj:
-            return json_merge_patch(current, patch)
-
-        return copy(self._verbs.update(KINDS[kind], name, namespace, patched, subresource=subresource))
+        wished = json_merge_patch(self._verbs.get(KINDS[kind], name, namespace), patch)
+        with self._verbs.gathering:
+            return self._verbs.put(KINDS[kind], name, namespace, wished, subresource=subresource)
 
     def delete(
         self,
@@ -68,11 +70,13 @@ class LocalClient:
         propagation: Literal["Background", "Foreground", "Orphan"] | None = None,
         uid: str = "",
     ) -> None:
-        self._verbs.remove(KINDS[kind], name, namespace, grace=grace, propagation=propagation, uid=uid)
+        with self._verbs.gathering:
+            self._verbs.remove(KINDS[kind], name, namespace, grace=grace, propagation=propagation, uid=uid)
 
     def bind(self, namespace: str, pod: str, node: str, uid: str = "") -> None:
         target = {"apiVersion": "v1", "kind": "Node", "name": node}
-        self._verbs.bind(namespace, pod, {"metadata": {"name": pod, "uid": uid}, "target": target})
+        with self._verbs.gathering:
+            self._verbs.bind(namespace, pod, {"metadata": {"name": pod, "uid": uid}, "target": target})
 
     def informer(self, kind: str) -> LiveInformer:
         if kind not in self._informers:

@@ -17,12 +17,14 @@ from k8slab.api.objects import (
     condition,
     controller_of,
     copy,
-    is_pod_active,
     is_terminating,
     key_of,
 )
+from k8slab.client.base import Client
+from k8slab.clock import Clock
 from k8slab.controllers import revisions, rolling, rollout_status
 from k8slab.controllers.base import Controller, Wakes, is_namespace_ending, itself, owners_of
+from k8slab.controllers.census import Census
 from k8slab.controllers.ownership import claim, of_owned
 
 
@@ -30,6 +32,10 @@ class DeploymentController(Controller[Key]):
     """Rolls out, rolls over, scales, pauses, cleans up. The objects its methods pass around are copies of its own."""
 
     name = "deployment-controller"
+
+    def __init__(self, client: Client, clock: Clock) -> None:
+        super().__init__(client, clock)
+        self.census = Census.of(client)
 
     def watches(self) -> Mapping[str, Wakes[Key]]:
         return {"Deployment": itself, "ReplicaSet": of_owned(self.client, "Deployment"), "Pod": self._of_gone_pod}
@@ -95,9 +101,7 @@ class DeploymentController(Controller[Key]):
 
     def _leaving(self, sets: list[Obj]) -> int:
         """Pods beyond what their ReplicaSets ask for: these have been scaled down, and are about to delete them."""
-        pods = self.client.informer("Pod")
-        alive = ((rs, sum(map(is_pod_active, pods.by("owner", rs["metadata"]["uid"])))) for rs in sets)
-        return sum(max(0, count - rolling.size(rs)) for rs, count in alive)
+        return sum(max(0, self.census.active(rs["metadata"]["uid"]) - rolling.size(rs)) for rs in sets)
 
     def _pods_run(self, sets: list[Obj]) -> bool:
         pods = (pod for rs in sets for pod in self.client.informer("Pod").by("owner", rs["metadata"]["uid"]))
@@ -123,7 +127,7 @@ class DeploymentController(Controller[Key]):
         rs["spec"]["replicas"] = rolling.new_replicas(deployment, rs, old, self._leaving(old))
         name = rolling.name(rs)
         try:
-            rs = self.client.create(rs)
+            rs = {**self.client.create(rs)}
         except AlreadyExists:
             self._write(deployment, collisionCount=(deployment.get("status") or {}).get("collisionCount", 0) + 1)
             return None

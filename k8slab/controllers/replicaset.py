@@ -10,7 +10,7 @@ import asyncio
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from k8slab.api.errors import ApiError
 from k8slab.api.objects import (
@@ -28,11 +28,13 @@ from k8slab.api.objects import (
 from k8slab.client.base import Client
 from k8slab.clock import Clock
 from k8slab.controllers.base import Controller, Wakes, drop_empty, is_namespace_ending, itself, rest_after
-from k8slab.controllers.ownership import claim, of_owned
+from k8slab.controllers.census import Census
+from k8slab.controllers.ownership import claim, is_adoptable, of_owned, selector_of
 from k8slab.controllers.podcontrol import BATCH, BURST, PodControl
-from k8slab.controllers.pods import is_available, is_terminating_pod, next_available, pod_from
+from k8slab.controllers.pods import is_available, next_available, pod_from
 
-GROWTH = 4  # but a quarter of a set that is very large: the cost of counting it before each go stays in proportion
+GROWTH = 4  # but a quarter of a set that is very large: the cost of ranking it before each go stays in proportion
+TOLD = 0.25  # real seconds between two looks at a large set that has its size: its status is not told at every change
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 PHASES = {"Pending": 0, "Unknown": 1, "Running": 2}
 
@@ -46,6 +48,7 @@ class ReplicaSetController(Controller[Key]):
     def __init__(self, client: Client, clock: Clock) -> None:
         super().__init__(client, clock)
         self.pods = PodControl(client, self.recorder)
+        self.census = Census.of(client)
 
     def watches(self) -> Mapping[str, Wakes[Key]]:
         return {self.kind: itself, "Pod": of_owned(self.client, self.kind)}
@@ -54,31 +57,58 @@ class ReplicaSetController(Controller[Key]):
         rs = self.client.informer(self.kind).get(key.name, key.namespace)
         if rs is None:
             return None
-        pods = claim(self.client, rs, "Pod")
-        active = [pod for pod in pods if is_pod_active(pod)]
-        failure = None if is_terminating(rs) else await self._manage(rs, active)
-        ending = sum(map(is_terminating_pod, pods))
-        status = status_of(rs, active, ending, failure, self.clock)
+        self._claim(rs)
+        count = self._count(rs)
+        failure = None if is_terminating(rs) else await self._manage(rs, count.active)
+        status = status_of(rs, count, failure, self.clock)
         if status != rs.get("status"):
             current = self.client.get(self.kind, key.name, key.namespace)
             self.client.update({**current, "status": status}, "status")
         if failure:
             raise failure
-        return next_available(active, rs["spec"].get("minReadySeconds", 0), self.clock)
+        seconds = rs["spec"].get("minReadySeconds", 0)
+        return next_available(self._active(rs), seconds, self.clock) if seconds else None
 
     def rest(self, key: Key) -> float:
         rs = self.client.informer(self.kind).get(key.name, key.namespace)
         there = (rs.get("status") or {}).get("replicas", 0) if rs else 0
-        return rest_after(there) if rs and there == rs["spec"]["replicas"] else 0.0
+        return min(TOLD, rest_after(there)) if rs and there == rs["spec"]["replicas"] else 0.0
 
-    async def _manage(self, rs: Obj, active: list[Obj]) -> ApiError | None:
+    def _claim(self, rs: Obj) -> None:
+        """Adopt and release what has to be; that all is in order is seen without looking at every pod."""
+        selector, orphans = selector_of(rs), self.client.informer("Pod").by("owner", "")
+        strays = any(not selector.matches(dict(sort.labels)) for sort in self.census.sorts(rs["metadata"]["uid"]))
+        if strays or any(is_adoptable(orphan, rs, selector) for orphan in orphans):
+            claim(self.client, rs, "Pod")
+
+    def _active(self, rs: Obj) -> list[Obj]:
+        return [pod for pod in self.client.informer("Pod").by("owner", rs["metadata"]["uid"]) if is_pod_active(pod)]
+
+    def _count(self, rs: Obj) -> Count:
+        """How its pods stand; only with `minReadySeconds` each has to be looked at."""
+        sorts, wanted = self.census.sorts(rs["metadata"]["uid"]), labels_of(rs["spec"]["template"]).items()
+        seconds = rs["spec"].get("minReadySeconds", 0)
+        active = {sort: number for sort, number in sorts.items() if sort.active}
+        ready = sum(number for sort, number in active.items() if sort.ready)
+        return Count(
+            sum(active.values()),
+            sum(number for sort, number in active.items() if wanted <= sort.labels),
+            ready,
+            sum(is_available(pod, seconds, self.clock) for pod in self._active(rs)) if seconds else ready,
+            sum(number for sort, number in sorts.items() if sort.ending),
+        )
+
+    async def _manage(self, rs: Obj, there: int) -> ApiError | None:
         """Create what is lacking, delete what is too much; the error that stopped it, if one did."""
-        lacking = rs["spec"]["replicas"] - len(active)
+        lacking = rs["spec"]["replicas"] - there
         try:
             if lacking > 0:
-                await self._create(rs, min(lacking, at_once(active)))
+                await self._create(rs, min(lacking, BURST))
             elif lacking < 0:
-                siblings = Counter(pod["spec"].get("nodeName", "") for pod in self._siblings(rs))
+                active, siblings = (
+                    self._active(rs),
+                    Counter(pod["spec"].get("nodeName", "") for pod in self._siblings(rs)),
+                )
                 for gone, pod in enumerate(surplus(active, min(-lacking, at_once(active)), siblings, self.clock), 1):
                     self.pods.delete(rs, pod)
                     if gone % BATCH == 0:
@@ -89,8 +119,9 @@ class ReplicaSetController(Controller[Key]):
 
     async def _create(self, rs: Obj, count: int) -> None:
         """One after the other: if one is refused, so would be the rest."""
+        wish = pod_from(rs)
         for made in range(1, count + 1):
-            self.pods.create(rs, pod_from(rs))
+            self.pods.create(rs, wish)
             if made % BATCH == 0:
                 await asyncio.sleep(0)
 
@@ -110,7 +141,7 @@ class ReplicationManager(ReplicaSetController):
 
 
 def at_once(active: list[Obj]) -> int:
-    """How many pods are made or deleted before the set is looked at again."""
+    """How many pods are deleted before the set is looked at again."""
     return max(BURST, len(active) // GROWTH)
 
 
@@ -151,20 +182,26 @@ def _deletion_cost(pod: Obj) -> int:
         return 0
 
 
-def status_of(rs: Obj, active: list[Obj], ending: int, failure: ApiError | None, clock: Clock) -> Obj:
+class Count(NamedTuple):
+    """How the pods of a set stand."""
+
+    active: int
+    labeled: int
+    ready: int
+    available: int
+    ending: int
+
+
+def status_of(rs: Obj, count: Count, failure: ApiError | None, clock: Clock) -> Obj:
     """The status that says how these pods stand (calculateStatus, pkg/controller/replicaset/replica_set_utils.go)."""
-    wanted = labels_of(rs["spec"]["template"]).items()
-    seconds = rs["spec"].get("minReadySeconds", 0)
-    old = rs.get("status") or {}
-    ready = [pod for pod in active if is_pod_ready(pod)]
     status = {
-        "replicas": len(active),
-        "fullyLabeledReplicas": sum(wanted <= labels_of(pod).items() for pod in active),
-        "readyReplicas": len(ready),
-        "availableReplicas": sum(is_available(pod, seconds, clock) for pod in ready) if seconds else len(ready),
-        "terminatingReplicas": ending,
+        "replicas": count.active,
+        "fullyLabeledReplicas": count.labeled,
+        "readyReplicas": count.ready,
+        "availableReplicas": count.available,
+        "terminatingReplicas": count.ending,
         "observedGeneration": rs["metadata"].get("generation", 0),
-        "conditions": _conditions(old, failure, rs["spec"]["replicas"] - len(active), clock),
+        "conditions": _conditions(rs.get("status") or {}, failure, rs["spec"]["replicas"] - count.active, clock),
     }
     if rs["kind"] != "ReplicaSet":
         del status["terminatingReplicas"]  # it is younger than ReplicationControllers

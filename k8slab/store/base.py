@@ -2,12 +2,14 @@
 
 The model is etcd's: every write takes the next revision and is an event; whoever watches gets the events after the
 revision he names, or is told that so much history is not kept. Stores are synchronous: a write is done (and, for
-SQLite, handed to the operating system) when it returns. Objects go in and out without a copy: nobody changes one.
+SQLite, handed to the operating system; see `gathering`) when it returns. Objects go in and out without a copy: nobody
+changes one.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from typing import Literal, Protocol
 
 from k8slab.api.objects import Key, Obj, encode
@@ -112,6 +114,16 @@ class Store(Protocol):
 
     def subscribe(self, heard: Callable[[Event], None]) -> None:
         """Call with every event of every resource, inside the write itself."""
+        ...
+
+    @property
+    def gathering(self) -> AbstractContextManager[None]:
+        """Inside it, a write may reach the disk only at the end of the event loop's turn, together with others: before
+        any task that it wakes has its turn. Whoever tells the world outside in the same turn calls `flush` first."""
+        ...
+
+    def flush(self) -> None:
+        """Hand over what was gathered. Without room for it, it is kept, and until there is, writes raise Full."""
         ...
 
     def compact(self, revision: int) -> None:

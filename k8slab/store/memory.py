@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 from k8slab.api.objects import Key, Obj
 from k8slab.store.base import Compacted, Event, EventType, Exists, Missing, Stale
@@ -62,6 +63,8 @@ class MemoryWatch:
 
 class MemoryStore:
     """Keeps everything in this process, for tests, simulations and as the heart of `SqliteStore`."""
+
+    gathering: AbstractContextManager[None] = nullcontext()
 
     def __init__(self) -> None:
         self._objects: dict[str, Shelf] = {}
@@ -118,6 +121,9 @@ class MemoryStore:
     def compact(self, revision: int) -> None:
         self._forget(lambda event: event.revision <= revision)
         self._compacted = max(self._compacted, min(revision, self._revision))
+
+    def flush(self) -> None:
+        """There is no disk."""
 
     def close(self) -> None:
         for watches in list(self._watches.values()):

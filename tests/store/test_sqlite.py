@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import stat
 
@@ -77,4 +78,78 @@ def test_no_room_to_tidy_up_fails_no_write_that_is_done(tmp_path):
     crashed = SqliteStore(tmp_path / "store.db")  # as a server started after ours was killed would find it
     assert (crashed.revision, crashed.get("pods", A)) == (store.revision, store.get("pods", A))
     crashed.close()
+    store.close()
+
+
+def on_disk(path):
+    """The revisions that a server started after ours was killed would find."""
+    with sqlite3.connect(path) as db:
+        return [revision for (revision,) in db.execute("select revision from log order by revision")]
+
+
+async def test_what_is_gathered_is_on_the_disk_before_anybody_it_wakes_has_his_turn(tmp_path):
+    store = SqliteStore(tmp_path / "store.db")
+    watch, found = store.watch("pods", 0), []
+
+    async def woken():
+        await anext(watch)
+        found.append(on_disk(tmp_path / "store.db"))
+
+    waiting = asyncio.create_task(woken())
+    await asyncio.sleep(0)
+    with store.gathering:
+        store.create("pods", A, POD)
+        store.update("pods", A, POD)
+    assert (store.revision, on_disk(tmp_path / "store.db")) == (2, [])
+    await waiting
+    assert found == [[1, 2]]
+    store.close()
+
+
+async def test_what_is_written_otherwise_takes_what_was_gathered_along_in_order(tmp_path):
+    store = SqliteStore(tmp_path / "store.db")
+    with store.gathering:
+        store.create("pods", A, POD)
+    store.update("pods", A, POD)
+    assert on_disk(tmp_path / "store.db") == [1, 2]
+    with store.gathering:
+        store.update("pods", A, POD)
+    store.flush()
+    assert on_disk(tmp_path / "store.db") == [1, 2, 3]
+    with store.gathering:
+        store.update("pods", A, POD)
+    store.close()
+    assert on_disk(tmp_path / "store.db") == [1, 2, 3, 4]
+
+
+def test_without_a_loop_there_is_nothing_to_wait_for(tmp_path):
+    store = SqliteStore(tmp_path / "store.db")
+    with store.gathering:
+        store.create("pods", A, POD)
+    assert on_disk(tmp_path / "store.db") == [1]
+    store.close()
+
+
+async def test_what_was_gathered_waits_for_room_and_nothing_new_is_taken_meanwhile(tmp_path):
+    store = SqliteStore(tmp_path / "store.db")
+    store.create("pods", A, POD)
+    pages = store._db.execute("pragma page_count").fetchone()[0]
+    store._db.execute(f"pragma max_page_count={pages}")
+    with store.gathering:
+        store.update("pods", A, {**POD, "spec": {"text": "x" * 100_000}})
+    await asyncio.sleep(0)
+    assert (store.revision, on_disk(tmp_path / "store.db")) == (2, [1])
+    for gathered in (True, False):
+        with pytest.raises(Full, match="make room on the disk"):
+            if gathered:
+                with store.gathering:
+                    store.update("pods", A, POD)
+            else:
+                store.update("pods", A, POD)
+    assert (store.revision, store.gathering.depth) == (2, 0)
+    store._db.execute("pragma max_page_count=100000")
+    with store.gathering:
+        store.update("pods", A, POD)
+    await asyncio.sleep(0)
+    assert on_disk(tmp_path / "store.db") == [1, 2, 3]
     store.close()
