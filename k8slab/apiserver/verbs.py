@@ -31,6 +31,7 @@ from k8slab.apiserver import deletion
 from k8slab.apiserver.admission import Admission
 from k8slab.apiserver.agreement import CREATED_BY_PUT, KEPT, addressed, expect_current, expect_name, merged, share
 from k8slab.apiserver.allocator import Allocator
+from k8slab.apiserver.binding import bound
 from k8slab.apiserver.deletion import DeleteOptions
 from k8slab.apiserver.molds import Molds
 from k8slab.apiserver.requests import too_large
@@ -251,37 +252,9 @@ class Verbs:
     # ---- subresources that write --------------------------------------------------------------------------------
 
     def bind(self, namespace: str, name: str, binding: Obj) -> None:
-        """`pods/binding`: put a pod on a node. Conflict if it has one (pkg/registry/core/pod/storage)."""
+        """`pods/binding`: put a pod on a node. Conflict if it has one."""
         pods = KINDS["Pod"]
-        target = (binding.get("target") or {}).get("name")
-        if not target:
-            raise Invalid.of("", "Binding", name, [Cause("FieldValueRequired", "Required value", "target.name")])
-
-        def bound(pod: Obj) -> Obj:
-            if wrong := binding.get("metadata", {}).get("uid"):
-                DeleteOptions(uid=wrong).check(pods, pod)
-            if pod["spec"].get("nodeName"):
-                raise Conflict.of(
-                    "", "pods/binding", name, f'pod {name} is already assigned to node "{pod["spec"]["nodeName"]}"'
-                )
-            if is_terminating(pod):
-                raise Conflict.of(
-                    "", "pods/binding", name, f"pod {name} is being deleted, cannot be assigned to a host"
-                )
-            if pod["spec"].get("schedulingGates"):
-                raise Conflict.of("", "pods/binding", name, f"pod {name} has non-empty .spec.schedulingGates")
-            status = {**pod["status"]}
-            status.pop("nominatedNodeName", None)  # it has what it was promised (KEP-5278)
-            return {**pod, "spec": {**pod["spec"], "nodeName": target}, "status": status}
-
-        pod = bound(self.get(pods, name, namespace))
-        now = self.clock.timestamp()
-        scheduled = {"type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": now}
-        others = [c for c in pod["status"].get("conditions") or [] if c["type"] != "PodScheduled"]
-        pod["status"]["conditions"] = [
-            *others,
-            scheduled | {"observedGeneration": pod["metadata"].get("generation", 1)},
-        ]
+        pod = bound(self.get(pods, name, namespace), binding, self.clock.timestamp())
         self._store(pods, lambda: self.store.update(pods.resource, Key(namespace, name), pod), pod, False)
 
     # ---- the steps of a write -----------------------------------------------------------------------------------
