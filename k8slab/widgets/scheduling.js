@@ -65,7 +65,7 @@ class Scheduling extends Live {
     this.asking = true;
     while (this.waiting) {
       this.waiting = false;
-      await this.ask({ do: "wish", ...this.draft });
+      await this.ask({ do: "wish", pod: this.picture.pod, ...this.draft });
     }
     this.asking = false, this.draft = null;
     this.changed();
