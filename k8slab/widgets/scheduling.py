@@ -26,6 +26,7 @@ ELSEWHERE = (
     "A cluster's scheduler keeps its scores to itself and cannot be asked what if: only a lab's tells. "
     "Below is what the API knows."
 )
+THEN = "The points are of the moment it was placed. Room, labels and taints are as they are now."
 NOBODY = "Nobody is there to be placed: create a pod, or a Deployment that makes some."
 
 
@@ -128,6 +129,7 @@ class Scheduling(LabView):
             "told": model.told(pod, events, why, supposed),
             "wish": {"cpu": ask["cpu"], "memory": ask["memory"] // wishes.MIB, **_turned(wish)},
             "supposed": supposed,
+            "then": THEN if why and not supposed and model.node_of(pod) else "",
             "line": wish.line(self._name) if wish else "",
         }
 
@@ -165,5 +167,14 @@ def _turned(wish: Wish | None) -> Picture:
 
 
 def _nobody() -> Picture:
-    empty: Picture = {"filters": [], "silent": "", "scores": [], "rows": {}, "told": [], "asks": [], "wish": {}}
+    empty: Picture = {
+        "then": "",
+        "filters": [],
+        "silent": "",
+        "scores": [],
+        "rows": {},
+        "told": [],
+        "asks": [],
+        "wish": {},
+    }
     return {**empty, "say": "There is no pod here.", "detail": NOBODY, "count": "", "supposed": False, "line": ""}

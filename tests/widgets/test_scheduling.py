@@ -293,6 +293,8 @@ def test_it_begins_with_who_waits(view, lab):
 def test_a_pod_of_ones_choice_and_none_that_is_not_there(lab):
     view = show(lab, "pod/web-7d5bc-x2j5h")
     assert view._picture["say"] == "**web-7d5bc-x2j5h** went to **node-2**."
+    assert view._picture["then"].startswith("The points are of the moment it was placed.")
+    assert (Page(view).press(do="wish")["ok"], view.draw()["then"]) == (True, "")
     view.close()
     with pytest.raises(LabError, match="has no pod 'nobody'"):
         show(lab, "nobody")
