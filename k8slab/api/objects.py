@@ -6,6 +6,7 @@ An object read from an informer or the store is shared: change a `copy` of it, n
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from random import Random
 from typing import Any, NamedTuple, cast
@@ -46,6 +47,11 @@ def copy(obj: Obj) -> Obj:
 def random_suffix(length: int = 5) -> str:
     """The end of a generated name, in Kubernetes' own alphabet."""
     return "".join(_random.choices(SAFE, k=length))
+
+
+def natural(name: str) -> tuple[object, ...]:
+    """A sort key under which node-2 comes before node-10."""
+    return tuple(int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name))
 
 
 def labels_of(obj: Obj) -> dict[str, str]:

@@ -5,10 +5,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
-from k8slab.api.objects import Obj, labels_of
+from k8slab.api.objects import Obj, labels_of, natural
 from k8slab.scheduler.census import tally
 from k8slab.scheduler.podinfo import Amounts, Group, Port, Usage, amounts
 
@@ -66,8 +65,3 @@ class NodeInfo:
         tally(self.priorities, usage.priority, sign)
         if usage.spreads:
             tally(self.groups, usage.group, sign)
-
-
-def natural(name: str) -> tuple[object, ...]:
-    """A sort key under which node-2 comes before node-10."""
-    return tuple(int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name))

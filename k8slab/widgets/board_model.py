@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from k8slab.api.objects import Obj, controller_of
+from k8slab.api.objects import Obj, controller_of, natural
 from k8slab.clock import from_timestamp
 from k8slab.widgets import pod_state, story_words, versions
 from k8slab.widgets.board_nodes import node_card
@@ -233,7 +233,7 @@ def _nodes(objects: Snapshot, facts: Facts) -> Picture:
     on: dict[str, list[Obj]] = {}
     for pod in objects.get("Pod", ()):
         on.setdefault(pod["spec"].get("nodeName", ""), []).append(pod)
-    names = sorted(objects.get("Node", ()), key=lambda node: _natural(node["metadata"]["name"]))[:CARDS]
+    names = sorted(objects.get("Node", ()), key=lambda node: natural(node["metadata"]["name"]))[:CARDS]
     return {
         node["metadata"]["name"]: node_card(
             node, on.get(node["metadata"]["name"], []), facts.now, facts.speed, facts.off
@@ -241,8 +241,3 @@ def _nodes(objects: Snapshot, facts: Facts) -> Picture:
         | {"order": order}
         for order, node in enumerate(names)
     }
-
-
-def _natural(name: str) -> tuple[str, int]:
-    head = name.rstrip("0123456789")
-    return head, int(name[len(head) :] or 0)

@@ -21,8 +21,8 @@ class Scheduling extends Live {
     this.filtering = h("section", { "aria-label": "Filters" }, h("h3", null, "Filter: which nodes can take it?"), this.steps, this.silent);
     this.legend = h("ul", { class: "legend" }), this.shares = h("ul", { class: "legend" }, [["used", "requested by others"], ["ask", "by this pod"]].map(([cls, words]) => h("li", null, h("i", { class: `key ${cls}` }), words)));
      this.nodesTitle = h("h3");
-    this.nodes = h("ol", { class: "nodes", "aria-label": "Nodes, the best first" });
-    this.scoring = h("section", { "aria-label": "Nodes" }, h("div", { class: "heads" }, this.nodesTitle, this.shares, this.legend), this.nodes);
+    this.nodes = h("ol", { class: "nodes", "aria-label": "Nodes, the best first" }), this.moment = h("p", { class: "small dim" });
+    this.scoring = h("section", { "aria-label": "Nodes" }, h("div", { class: "heads" }, this.nodesTitle, this.shares, this.legend), this.nodes, this.moment);
     this.words = h("ul", { class: "told", "aria-label": "What Kubernetes says" });
     const main = h("div", { class: "main" }, h("div", { class: "outcome" }, this.sentence, this.detail, this.note, this.asks), this.filtering, this.scoring, this.words);
     this.rail = h("div", { class: "rail" }, h("h3", null, "Pods"), this.pods);
@@ -65,7 +65,7 @@ class Scheduling extends Live {
     this.asking = true;
     while (this.waiting) {
       this.waiting = false;
-      await this.ask({ do: "wish", ...this.draft });
+      await this.ask({ do: "wish", pod: this.picture.pod, ...this.draft });
     }
     this.asking = false, this.draft = null;
     this.changed();
@@ -120,7 +120,7 @@ class Scheduling extends Live {
       const key = h("i", { class: "key" }), word = h("b"), name = h("code"), el = h("li", null, key, word, name);
       return { el, update: (score) => (set(key, { "data-i": score.i % 4 }), set(el, { title: `${score.plugin} prefers ${score.prefers}` }), say(word, score.short), say(name, `${score.plugin} ×${score.weight}`)) };
     });
-    this.legend.hidden = !scored;
+    this.legend.hidden = !scored, this.moment.hidden = !now.then, say(this.moment, now.then ?? "");
     const most = Math.max(1, ...rows.map((row) => row.total));
     sync(this.nodes, rows.map((row) => ({ row, legend: now.scores, most })), ({ row }) => row.key, nodeRow);
     sync(this.words, now.told.map((one, i) => ({ ...one, i })), (one) => one.i, () => {

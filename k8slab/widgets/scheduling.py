@@ -20,12 +20,13 @@ from k8slab.widgets.base import STAGE, source
 from k8slab.widgets.delta import Picture
 from k8slab.widgets.scheduling_wishes import Wish
 from k8slab.widgets.scheduling_words import Why
-from k8slab.widgets.watching import LabView
+from k8slab.widgets.watching import LabView, Memo
 
 ELSEWHERE = (
     "A cluster's scheduler keeps its scores to itself and cannot be asked what if: only a lab's tells. "
     "Below is what the API knows."
 )
+THEN = "The points are of the moment it was placed. Room, labels and taints are as they are now."
 NOBODY = "Nobody is there to be placed: create a pod, or a Deployment that makes some."
 
 
@@ -50,6 +51,7 @@ class Scheduling(LabView):
 
     def __init__(self, lab: Any, pod: str) -> None:
         self._name, self._namespace = pod, lab.namespace
+        self._taken, self._choices = Memo(model.taken), Memo(model.choice)
         self._why: Why = {}
         self._heard: object = None  # what the account of the decision was asked for
         self._wish: Wish | None = None
@@ -68,7 +70,7 @@ class Scheduling(LabView):
         pod = next((each for each in pods if each["metadata"]["name"] == self._name), pods[0] if pods else None)
         if pod is not None and pod["metadata"]["name"] != self._name:
             self.choose(pod["metadata"]["name"])
-        shared = {"pods": model.listing(pods), "pod": self._name if pod else "", "can": self.can}
+        shared = {"pods": model.listing(self._choices.of(pods)), "pod": self._name if pod else "", "can": self.can}
         shared |= {"problem": self.problem, "offered": self._offered(), "note": "" if self.can else ELSEWHERE}
         return shared | (self._decision(pod) if pod else _nobody())
 
@@ -80,7 +82,8 @@ class Scheduling(LabView):
         elif do == "wish":
             if not self.can:
                 raise LabError(ELSEWHERE)
-            self._wish, self._heard = wishes.read(message, self._offered()), None
+            if message.get("pod", self._name) == self._name:  # one on its way when another was chosen means nothing
+                self._wish, self._heard = wishes.read(message, self._offered()), None
         elif do == "forget":
             self._wish = None
         else:
@@ -105,7 +108,7 @@ class Scheduling(LabView):
 
     def _decision(self, pod: Obj) -> Picture:
         nodes, events = self.latest.get("Node", ()), self.latest.get("Event", ())
-        room = model.rooms(self.latest, pod)
+        room = model.rooms(nodes, self._taken.of(self.latest.get("Pod", ())), pod["metadata"]["uid"])
         self._ask(pod, (model.decided(pod, events), room if self._wish else None, self._wish))
         wish = self._wish
         supposed = wish is not None
@@ -126,6 +129,7 @@ class Scheduling(LabView):
             "told": model.told(pod, events, why, supposed),
             "wish": {"cpu": ask["cpu"], "memory": ask["memory"] // wishes.MIB, **_turned(wish)},
             "supposed": supposed,
+            "then": THEN if why and not supposed and model.node_of(pod) else "",
             "line": wish.line(self._name) if wish else "",
         }
 
@@ -138,8 +142,8 @@ class Scheduling(LabView):
         return words.sentence(why, supposed, model.node_of(pod)), detail
 
     def _ask(self, pod: Obj, heard: object) -> None:
-        """Have the scheduler tell, whenever what it was asked for has changed."""
-        if not self.can or heard == self._heard:
+        """Have the scheduler tell, whenever what it was asked for has changed and somebody looks."""
+        if not self.can or not self._watched or heard == self._heard:
             return
         self._heard = heard
         try:
@@ -163,5 +167,14 @@ def _turned(wish: Wish | None) -> Picture:
 
 
 def _nobody() -> Picture:
-    empty: Picture = {"filters": [], "silent": "", "scores": [], "rows": {}, "told": [], "asks": [], "wish": {}}
+    empty: Picture = {
+        "then": "",
+        "filters": [],
+        "silent": "",
+        "scores": [],
+        "rows": {},
+        "told": [],
+        "asks": [],
+        "wish": {},
+    }
     return {**empty, "say": "There is no pod here.", "detail": NOBODY, "count": "", "supposed": False, "line": ""}

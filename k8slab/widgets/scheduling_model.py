@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from k8slab.api.objects import Obj, condition, is_terminating, labels_of
+from k8slab.api.objects import Obj, condition, is_terminating, labels_of, natural
 from k8slab.api.quantities import milli, value
 from k8slab.api.quota import pod_resources
 from k8slab.widgets import pod_state
@@ -40,12 +40,13 @@ def pods_of(objects: Snapshot, namespace: str) -> list[Obj]:
     return sorted(newest, key=lambda pod: bool(pod["spec"].get("nodeName")))
 
 
-def listing(pods: Sequence[Obj]) -> Picture:
-    """What there is to choose from."""
-    return {pod["metadata"]["name"]: _choice(pod) | {"order": order} for order, pod in enumerate(pods)}
+def listing(choices: Sequence[Picture]) -> Picture:
+    """What there is to choose from, in this order."""
+    return {each["name"]: each | {"order": order} for order, each in enumerate(choices)}
 
 
-def _choice(pod: Obj) -> Picture:
+def choice(pod: Obj) -> Picture:
+    """One pod as it stands in the list."""
     state = pod_state.read(pod)
     return {"name": pod["metadata"]["name"], "state": state.state, "word": state.word, "node": node_of(pod)}
 
@@ -121,21 +122,37 @@ def _tolerated(toleration: Obj) -> str:
 # ---- nodes --------------------------------------------------------------------------------------------------------
 
 
-def rooms(objects: Snapshot, pod: Obj | None) -> dict[str, Room]:
-    """How much of each node its pods ask for, without this one, and how much there is."""
-    uid = pod["metadata"]["uid"] if pod else ""
-    used: dict[str, Counter[str]] = {}
-    for each in objects.get("Pod", ()):
-        if (there := node_of(each)) and each["metadata"]["uid"] != uid and not _over(each):
-            requests = pod_resources(each["spec"], "requests")
-            count = used.setdefault(there, Counter())
-            count.update(cpu=milli(requests.get("cpu", "0")), memory=value(requests.get("memory", "0")))
+class Taken(NamedTuple):
+    """What a pod takes of a node."""
+
+    node: str  # empty: of none
+    uid: str
+    cpu: int
+    memory: int
+
+
+def taken(pod: Obj) -> Taken:
+    """What it asks for where it is; nothing once it is over."""
+    uid = pod["metadata"]["uid"]
+    if not node_of(pod) or _over(pod):
+        return Taken("", uid, 0, 0)
+    requests = pod_resources(pod["spec"], "requests")
+    return Taken(node_of(pod), uid, milli(requests.get("cpu", "0")), value(requests.get("memory", "0")))
+
+
+def rooms(nodes: Sequence[Obj], pods: Iterable[Taken], without: str = "") -> dict[str, Room]:
+    """How much of each node its pods ask for, one of them (a uid) left out, and how much there is."""
+    used: dict[str, list[int]] = {}
+    for each in pods:
+        if each.node and each.uid != without:
+            sums = used.setdefault(each.node, [0, 0])
+            sums[0] += each.cpu
+            sums[1] += each.memory
     found: dict[str, Room] = {}
-    for node in objects.get("Node", ()):
+    for node in nodes:
         name, all_ = node["metadata"]["name"], (node.get("status") or {}).get("allocatable") or {}
-        taken = used.get(name, Counter())
-        cpu, memory = milli(all_.get("cpu", "0")), value(all_.get("memory", "0"))
-        found[name] = {"cpu": (taken["cpu"], cpu), "memory": (taken["memory"], memory)}
+        cpu, memory = used.get(name, (0, 0))
+        found[name] = {"cpu": (cpu, milli(all_.get("cpu", "0"))), "memory": (memory, value(all_.get("memory", "0")))}
     return found
 
 
@@ -199,9 +216,9 @@ def _word(row: Picture) -> str:
 
 
 def _rank(row: Picture) -> tuple[Any, ...]:
-    """The chosen first, then by points, then those to be cleared, those refused, and those nobody looked at."""
+    """The chosen first, then by points, then to be cleared, refused, not looked at; node-2 before node-10."""
     place = ("fits", "refused", "not looked at").index(row["verdict"]) if row["verdict"] != "unknown" else 0
-    return not row["chosen"], place, -row["total"], not row["clearing"]
+    return not row["chosen"], place, -row["total"], not row["clearing"], natural(row["name"])
 
 
 def _grouped(made: Sequence[Picture]) -> Iterable[Picture]:

@@ -35,9 +35,9 @@ function points() {
   return { el, update({ row, legend, most }) {
     const parts = legend.filter(({ plugin }) => row.scores[plugin] !== undefined);
     set(bar, { "aria-label": parts.map(({ plugin, short }) => `${short} ${row.scores[plugin]}`).join(", ") || "no points" });
-    sync(bar, parts.map((part, i) => ({ ...part, i, n: row.scores[part.plugin] })), (part) => part.plugin, () => {
+    sync(bar, parts.map((part, i) => ({ ...part, i, n: row.scores[part.plugin], share: most ? row.scores[part.plugin] / most : 0 })), (part) => part.plugin, () => {
       const number = h("b"), word = h("span"), seg = h("span", { class: "seg" }, number, word);
-      return { el: seg, update: ({ n, short, i }) => (set(seg, { "--w": most ? n / most : 0, "data-i": i % 4, title: `${short} ${n}` }), seg.classList.toggle("thin", n / most < 0.06), say(number, n), say(word, short), (seg.hidden = !n)) };
+      return { el: seg, update: ({ n, short, i, share }) => (set(seg, { "--w": share, "data-i": i % 4, title: `${short} ${n}` }), seg.classList.toggle("thin", share < 0.06), say(number, n), say(word, short), (seg.hidden = !n)) };
     });
     say(total, row.total);
   } };

@@ -6,15 +6,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable, Sequence
-from typing import Any, ClassVar, TypeVar
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, ClassVar, Generic, TypeVar
 
+from k8slab.api.objects import Obj
 from k8slab.widgets.base import View
 from k8slab.widgets.delta import Picture
 from k8slab.widgets.feed import Following, LabLike, Snapshot
 
 PATIENCE = 3.0  # s to wait for the first look at the cluster
 
+T = TypeVar("T")
 W = TypeVar("W", bound="LabView")
 
 
@@ -66,6 +68,20 @@ class LabView(View):
     def problem(self) -> str:
         """Why nothing is heard of the cluster, or empty."""
         return self._unfollow.problem if self._unfollow else ""
+
+
+class Memo(Generic[T]):
+    """What was worked out of objects, kept for as long as they stay the same (`feed.py` promises the same dict)."""
+
+    def __init__(self, work_out: Callable[[Obj], T]) -> None:
+        self._work_out = work_out
+        self._known: dict[int, tuple[Obj, T]] = {}  # by the dict's identity; it is held, so nobody else gets that
+
+    def of(self, objects: Sequence[Obj]) -> list[T]:
+        """The same for these; what was known of others is forgotten."""
+        before = self._known
+        self._known = {id(obj): before.get(id(obj)) or (obj, self._work_out(obj)) for obj in objects}
+        return [found for _, found in self._known.values()]
 
 
 def about(lab: LabLike) -> Picture:

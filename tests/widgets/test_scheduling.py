@@ -28,6 +28,12 @@ def why(*nodes, node="", **more):
     return told | {"nodes": list(nodes), "preemption": NOBODY} | more
 
 
+def room_of(objects):
+    """The room on these nodes, with all pods that are on them."""
+    nodes, pods = ([obj for obj in objects if obj["kind"] == kind] for kind in ("Node", "Pod"))
+    return model.rooms(nodes, map(model.taken, pods))
+
+
 # ---- words --------------------------------------------------------------------------------------------------------
 
 
@@ -105,21 +111,23 @@ def test_who_waits_comes_first_then_the_newest_and_who_is_over_not_at_all():
     ]
     found = model.pods_of(snapshot(*pods), "default")
     assert [each["metadata"]["name"] for each in found] == ["waits", "new", "old"]
-    assert model.listing(found)["waits"] == {"name": "waits", "state": "pending", "word": "Pending", "node": "",
+    assert model.listing([*map(model.choice, found)])["waits"] == {"name": "waits", "state": "pending", "word": "Pending", "node": "",
                                              "order": 0}  # fmt: skip
 
 
 def test_room_is_what_others_leave():
     mine = pod("mine", "node-1", cpu="1")
     others = [pod("other", "node-1", cpu="500m", memory="1Gi"), cluster.pod("over", "node-1", "done")]
-    room = model.rooms(snapshot(node("node-1", cpu="2"), mine, *others), mine)
+    room = model.rooms(
+        [node("node-1", cpu="2")], map(model.taken, [mine, pod("waits"), *others]), mine["metadata"]["uid"]
+    )
     assert room == {"node-1": {"cpu": (500, 2000), "memory": (1 << 30, 8 << 30)}}
 
 
 def test_a_row_says_how_much_is_free_or_lacking():
     mine, other = pod("mine", cpu="2", memory="1Gi"), pod("other", "node-1", cpu="3")
     objects = [node("node-1", cpu="4"), mine, other]
-    found = model.rows(objects[:1], judged(objects, mine), model.rooms(snapshot(*objects), mine), model.asks(mine)[0])
+    found = model.rows(objects[:1], judged(objects, mine), room_of(objects), model.asks(mine)[0])
     row = found["node-1"]
     assert (row["verdict"], row["plugin"], row["reasons"]) == ("refused", "NodeResourcesFit", ["Insufficient cpu"])
     assert row["room"]["cpu"] == {"used": 3000, "total": 4000, "ask": 2000, "short": True, "say": "1 free, 2 asked"}
@@ -152,7 +160,7 @@ def test_fifty_nodes_are_told_by_what_they_have_in_common():
     mine = objects[-1]
     nodes = [o for o in objects if o["kind"] == "Node"]
     told = judged(objects, mine)
-    rows = model.rows(nodes, told, model.rooms(snapshot(*objects), mine), model.asks(mine)[0])
+    rows = model.rows(nodes, told, room_of(objects), model.asks(mine)[0])
     shown = [(row["name"], row["word"], row["plugin"]) for row in sorted(rows.values(), key=lambda r: r["order"])]
     assert shown == [
         ("node-6", "Chosen", ""),
@@ -285,6 +293,8 @@ def test_it_begins_with_who_waits(view, lab):
 def test_a_pod_of_ones_choice_and_none_that_is_not_there(lab):
     view = show(lab, "pod/web-7d5bc-x2j5h")
     assert view._picture["say"] == "**web-7d5bc-x2j5h** went to **node-2**."
+    assert view._picture["then"].startswith("The points are of the moment it was placed.")
+    assert (Page(view).press(do="wish")["ok"], view.draw()["then"]) == (True, "")
     view.close()
     with pytest.raises(LabError, match="has no pod 'nobody'"):
         show(lab, "nobody")
@@ -323,6 +333,14 @@ def test_what_if_it_were_more_important(view, lab):
     )
 
 
+def test_a_wish_for_a_pod_that_is_no_longer_chosen_means_nothing(view):
+    page = Page(view)
+    page.press(do="choose", pod="redis-0")
+    assert page.press(do="wish", pod="report-9c2vl", cpu=500)["ok"]
+    page.settled()
+    assert (page.picture["pod"], page.picture["supposed"]) == ("redis-0", False)
+
+
 def test_a_wish_is_asked_again_when_there_is_more_or_less_room_and_only_then(view, lab):
     page = Page(view)
     page.press(do="wish", cpu=2500)
@@ -333,6 +351,16 @@ def test_a_wish_is_asked_again_when_there_is_more_or_less_room_and_only_then(vie
     assert len(lab.asked) == asked
     lab.api.becomes(*lab.api.all(), pod("more", "node-1", cpu="1"))
     page.until(lambda: page.picture["say"] == "No node would take **report-9c2vl**.")
+
+
+def test_while_nobody_looks_nobody_is_asked(view, lab):
+    page = Page(view)
+    page.say(do="hello", on=False)
+    page.press(do="wish", cpu=2500)
+    page.settled()
+    assert lab.asked == [("explain", "report-9c2vl")]
+    page.say(do="seen", on=True, seq=page.seq)
+    page.until(lambda: page.picture["say"].endswith("would go to **node-1**."))
 
 
 def test_an_answer_that_is_refused_is_told(view, lab):

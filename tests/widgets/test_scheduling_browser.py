@@ -100,6 +100,10 @@ def test_another_pod_is_chosen_by_keyboard(page, view, lab):
     assert page.locator(".node.chosen .points").get_attribute("aria-label") == "free room 64, spread 200, balance 92"
     assert page.locator(".node.chosen .total").inner_text() == "356"
     assert [row.split("\n")[0] for row in rows(page)] == ["node-2", "node-1", "node-3"]
+    page.get_by_label("Node selector").select_option("disk=ssd")  # node-1 alone: the same bar, and now the longest
+    shown.until(lambda: sentence(page) == "web-7d5bc-x2j5h would go to node-1, not to node-2.")
+    bar, ends = page.locator(".chosen .points").bounding_box(), page.locator(".chosen .seg").last.bounding_box()
+    assert bar["width"] - 20 < ends["x"] + ends["width"] - bar["x"] <= bar["width"]
     shown.changes(lambda: lab.api.becomes(*lab.api.all(), pod("late", "node-2", cpu="100m")))
     assert page.locator(".pod").count() == 6
 
