@@ -33,7 +33,7 @@ _numbers = itertools.count(1)
 async def runtime(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Runtime]:
-    if request.param in ("docker", "podman"):
+    if request.param in FIXTURE:
         monkeypatch.setattr(worlds, "SUBNET", worlds.BRIDGED)
         async with docker(tmp_path / "lab", request.getfixturevalue(FIXTURE[request.param])) as engine:
             yield engine

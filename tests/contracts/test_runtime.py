@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -20,11 +21,12 @@ from tests.waiting import PATIENCE
 RUNTIMES = ["simulated", "local", "bare", *ENGINES]
 
 
-@pytest.fixture(params=RUNTIMES)
-async def world(
+@asynccontextmanager
+async def world_of(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[World]:
-    if request.param in ("docker", "podman"):
+    """Of the runtime that the fixture was asked for."""
+    if request.param in FIXTURE:
         monkeypatch.setattr(worlds, "SUBNET", worlds.BRIDGED)
         async with worlds.docker(tmp_path / "lab", request.getfixturevalue(FIXTURE[request.param])) as runtime:
             yield await World.make(runtime)
@@ -39,6 +41,14 @@ async def world(
         pytest.skip(str(isolation.probe().missing))
     async with local(tmp_path / "lab", fenced=request.param == "local") as runtime:
         yield await World.make(runtime)
+
+
+@pytest.fixture(params=RUNTIMES)
+async def world(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[World]:
+    async with world_of(request, tmp_path, monkeypatch) as found:
+        yield found
 
 
 async def test_a_pod_has_one_address_of_its_nodes_range_until_it_is_removed(world: World) -> None:

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from tests.e2e.conftest import World
-from tests.waiting import fetch, until
+from tests.waiting import PATIENCE, fetch, until
 
 WEB = ("create", "deployment", "web", "--image=k8slab/web:v1")
 
@@ -126,7 +126,7 @@ def test_kill_9_of_the_server_leaves_the_pods_answering_and_loses_nothing(world)
     }
     pid = world.told()["pid"]
     os.kill(pid, signal.SIGKILL)
-    psutil.wait_procs([psutil.Process(pid)] if psutil.pid_exists(pid) else [], timeout=5)
+    psutil.wait_procs([psutil.Process(pid)] if psutil.pid_exists(pid) else [], timeout=PATIENCE)
     assert all(fetch(f"http://{address}:8080/healthz") for address, _ in before.values())
     world.k8slab("up")
     until(lambda: len(world.ready("app=web")) == 20)

@@ -14,7 +14,7 @@ from k8slab.client.informer import LiveInformer
 from k8slab.clock import VirtualClock, to_timestamp
 from k8slab.kubelet.kubelets import Kubelets
 from k8slab.kubelet.node import NodeConfig
-from k8slab.runtime.base import Abilities, ContainerSpec, ContainerState, LogLine, PodConfig, RuntimeFailure
+from k8slab.runtime.base import Abilities, ContainerSpec, ContainerState, ImageInfo, LogLine, PodConfig, RuntimeFailure
 
 
 class FakeClient:
@@ -116,14 +116,21 @@ class FakeRuntime:
         self.exit_codes: dict[str, int] = {}  # container name -> it ends so at once
         self.stubborn = False  # ignores SIGTERM
         self.answers: dict[str, tuple[float, int, str]] = {}  # command -> its seconds, exit code, output
+        self.pulling: list[str] = []  # what is told while an image comes
         self.refuses = ""  # commands cannot be run, for this reason
         self._changed: list[Callable[[str], None]] = []
 
     async def images(self) -> list[str]:
         return []
 
+    async def image_list(self) -> list[ImageInfo]:
+        return []
+
     async def pull(self, image: str, hear: Callable[[str], None] | None = None) -> str:
         self.calls.append(f"pull {image}")
+        for said in self.pulling:
+            assert hear
+            hear(said)
         if image not in self.known_images:
             raise RuntimeFailure("ErrImagePull", f"there is no image {image}; there are web:v1, web:v2")
         return f"id-of-{image}"

@@ -32,6 +32,16 @@ async def test_a_pod_is_created_then_running() -> None:
     assert world.events.about[-1]["fieldPath"] == "spec.containers{web}"
 
 
+async def test_how_far_a_long_pull_is_becomes_events() -> None:
+    world = World()
+    world.runtime.pulling = ["5.0 of 20.0 MB downloaded, 1 of 2 layers unpacked"]
+    await (await world.start()).run(pod())
+    assert world.events.messages("Pulling") == [
+        'Pulling image "web:v1"',
+        'Pulling image "web:v1": 5.0 of 20.0 MB downloaded, 1 of 2 layers unpacked',
+    ]
+
+
 async def test_the_second_pod_finds_the_image_present() -> None:
     world = await World().start()
     await world.run(pod("a"))

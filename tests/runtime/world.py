@@ -93,11 +93,6 @@ class World:
         return await self.start("python", "-c", program, **more)
 
     @property
-    def engine(self) -> str:
-        """The name of the engine that runs containers; empty: none does."""
-        return self.runtime.link.engine.name if isinstance(self.runtime, DockerRuntime) else ""
-
-    @property
     def oom(self) -> str:
         """How the end for want of memory reads: there is an engine that cannot tell, and abilities say so."""
         return "Error" if "OOMKilled" in self.runtime.abilities.missing.get("memory", "") else "OOMKilled"

@@ -14,6 +14,7 @@ import pytest
 from k8slab import vm
 from k8slab.settings import LabError
 from k8slab.vm import accel, kernel, machine
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.vm
 FIRST = 2.5  # s to the first user instruction, emulated
@@ -92,7 +93,7 @@ def test_it_ends_with_the_process_that_booted_it(end):
     assert "qemu" in qemu.name()
     owner.send_signal(end)
     owner.wait()
-    psutil.wait_procs([qemu], timeout=5)
+    psutil.wait_procs([qemu], timeout=PATIENCE)
     assert not psutil.pid_exists(pid)
     owner.stdin.close()
     owner.stdout.close()

@@ -22,7 +22,7 @@ from .link import CHUNK, Link
 from .reap import kill_marked, leave_cgroups, memory_of
 from .spawn import become
 
-WATCH = 100  # milliseconds between looks at the memory of containers that no control group limits
+WATCH = 100  # milliseconds between looks at containers that no control group limits
 IDLE, ORPHANED = 10.0, 3600.0  # seconds without a server after which an empty shim ends; after which any shim does
 
 
@@ -37,6 +37,7 @@ class Keeper:
         self.starting: list[Container] = []  # behind their fences, which are not all up
         self.ending: Answer | None = None
         self.forks = Forks()
+        self.next_look = 0.0
         self.alone_since = time.monotonic()
         self.poll = select.poll()
         self.readers: dict[int, Callable[[], object]] = {}
@@ -69,15 +70,23 @@ class Keeper:
             self.starting.remove(container)
             self.runs(container, container.first)
         running = [container for container in self.containers.values() if container.exit_code is None]
-        watched = [container for container in running if container.memory]
+        watched = [container for container in running if container.memory or container.tasks]
+        now = time.monotonic()
+        if watched and now >= self.next_look:
+            self.next_look = now + WATCH / 1000
+            self.look_at(watched)
+        until_look = max(1, int((self.next_look - now) * 1000))
+        return 1 if self.starting else until_look if watched else None if self.links else 1000
+
+    def look_at(self, watched: list[Container]) -> None:
+        """Keep the limits that no control group keeps."""
         for container in watched:
-            if container.started and memory_of(container.first) > container.memory:
+            if container.memory and container.started and memory_of(container.first) > container.memory:
                 container.oom = True
                 container.signal(signal.SIGKILL)
-        counted = [container for container in running if container.tasks]
+        counted = [container for container in watched if container.tasks]
         if counted and self.forks.surged():
             self.defuse(counted)
-        return 1 if self.starting else WATCH if watched or counted else None if self.links else 1000
 
     def defuse(self, counted: list[Container]) -> None:
         """There are many more processes than a moment ago: all stand still while it is looked whose they are.
