@@ -177,8 +177,10 @@ def _one(type_: str, go_type: str) -> Reader:
 
 
 def _zero(field: schema.Field) -> Any:
-    """Go's zero value."""
-    if field.type in schema.SCALARS or field.type == "Quantity":
+    """Go's zero value, as it is written down: a time of no time is null."""
+    if field.type in ("Time", "MicroTime", "Any", "FieldsV1"):
+        return None
+    if field.type in schema.SCALARS or field.type in ("Quantity", "IntOrString"):
         return {"string": "", "bytes": "", "bool": False, "Quantity": "0"}.get(field.type, 0)
     return _struct(field.type)({}, None, [])
 

@@ -101,3 +101,13 @@ def share(new: Obj, old: Obj) -> None:
     for field, value in new.items():
         if field in old and value == old[field]:
             new[field] = old[field]
+
+
+def status_of(obj: Obj) -> Obj:
+    """What of an object a write of its status may change: the rest need not even be copied."""
+    return {field: obj[field] for field in ("apiVersion", "kind", "metadata", "status") if field in obj}
+
+
+def wish_of(obj: Obj) -> Obj:
+    """All of an object that is neither its metadata nor what was observed of it."""
+    return {field: value for field, value in obj.items() if field not in ("metadata", "status")}

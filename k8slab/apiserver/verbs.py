@@ -27,9 +27,9 @@ from k8slab.api.kinds import KINDS, Kind
 from k8slab.api.managed_fields import Applied, settle
 from k8slab.api.objects import Key, Obj, copy, decode, encode, is_terminating, key_of, random_suffix
 from k8slab.api.validation import validate
-from k8slab.apiserver import deletion
+from k8slab.apiserver import agreement, deletion
 from k8slab.apiserver.admission import Admission
-from k8slab.apiserver.agreement import CREATED_BY_PUT, KEPT, addressed, expect_current, expect_name, merged, share
+from k8slab.apiserver.agreement import CREATED_BY_PUT, KEPT, addressed, expect_current, expect_name, merged
 from k8slab.apiserver.allocator import Allocator
 from k8slab.apiserver.binding import bound
 from k8slab.apiserver.deletion import DeleteOptions
@@ -180,7 +180,7 @@ class Verbs:
         self, kind: Kind, old: Obj, wished: Obj, subresource: str, dry_run: bool = False, owners: Owners | None = None
     ) -> Obj:
         namespace, name = key = key_of(old)
-        obj = _bounded(wished if subresource != "status" else _told(wished))
+        obj = _bounded(wished if subresource != "status" else agreement.status_of(wished))
         addressed(kind, obj, namespace, name)
         expect_current(kind, old, obj["metadata"])
         sent = obj["metadata"].get("managedFields")
@@ -188,9 +188,10 @@ class Verbs:
         apply_defaults(obj, kind.definition, settled=old)
         self._own(owners, old, obj, sent)
         causes = self._prepared(kind, obj, old, subresource)
-        if kind.generation and subresource in ("", "ephemeralcontainers") and _wish(obj) != _wish(old):
+        wishes = kind.generation and subresource in ("", "ephemeralcontainers")
+        if wishes and agreement.wish_of(obj) != agreement.wish_of(old):
             obj["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
-        share(obj, old)
+        agreement.share(obj, old)
         if settle(obj, old) is old:  # nothing changed, or only the time at which nobody changed anything
             return old
         self._refuse(kind, obj, [*causes, *validate(obj, old, subresource)])
@@ -368,13 +369,3 @@ def _bounded(obj: Obj) -> Obj:
         raise too_large(LARGEST)
     copied: Obj = decode(raw)
     return copied
-
-
-def _told(obj: Obj) -> Obj:
-    """What of an object a write of its status may change: the rest need not even be copied."""
-    return {field: obj[field] for field in ("apiVersion", "kind", "metadata", "status") if field in obj}
-
-
-def _wish(obj: Obj) -> dict[str, Any]:
-    """All of an object that is neither its metadata nor what was observed of it."""
-    return {field: value for field, value in obj.items() if field not in ("metadata", "status")}

@@ -275,8 +275,10 @@ def _nominated(pod: Obj) -> str:
 
 
 def _alike(before: Obj, after: Obj) -> bool:
-    """Whether the change is of no interest here: most are the kubelet's, of the status alone."""
+    """Whether the change is of no interest here: most are the kubelet's, of the status alone, and share the spec."""
+    if before["spec"] is not after["spec"] and before["spec"] != after["spec"]:
+        return False
+    if _nominated(before) != _nominated(after) or _finished(before) != _finished(after):
+        return False
     old, new = before["metadata"], after["metadata"]
-    same = all(old.get(field) == new.get(field) for field in ("labels", "ownerReferences", "deletionTimestamp"))
-    same = same and _nominated(before) == _nominated(after)
-    return same and _finished(before) == _finished(after) and before["spec"] == after["spec"]
+    return all(old.get(field) == new.get(field) for field in ("labels", "ownerReferences", "deletionTimestamp"))

@@ -111,6 +111,10 @@ def test_empty_values_become_what_go_makes_of_them():
 def test_null_in_a_list_or_map_is_the_zero_value():
     assert check_spec({"containers": [None]}).pruned["spec"]["containers"] == [{"name": "", "resources": {}}]
     assert typed.check({"metadata": {"labels": {"a": None}}}, POD).pruned["metadata"]["labels"] == {"a": ""}
+    times = {"metadata": {}, "spec": {}, "status": {"disruptedPods": {"web": None}}}
+    assert typed.check(times, "io.k8s.api.policy.v1.PodDisruptionBudget").pruned["status"]["disruptedPods"] == {
+        "web": None
+    }
 
 
 def test_an_empty_struct_behind_a_pointer_stays():
