@@ -37,3 +37,4 @@ class Shows:
     diagram = _view(
         "diagram", "Who owns whom, drawn from the objects as they are now; `since=` an earlier one, what changed."
     )
+    doctor = _view("doctor", "This machine as a picture: its runtimes, the fences, what is missing and what adds it.")

@@ -6,8 +6,6 @@ objects, `diagram_since.py` compares two moments, `diagram_layout.py` and `diagr
 
 from __future__ import annotations
 
-import re
-from functools import cache
 from html import escape
 from subprocess import SubprocessError
 
@@ -18,9 +16,9 @@ from k8slab.clock import Clock
 from k8slab.lab import Lab
 from k8slab.settings import LabError
 from k8slab.widgets import diagram_layout, diagram_svg, versions
-from k8slab.widgets.base import source
 from k8slab.widgets.diagram_graph import KINDS, Graph, Shape, crowded, graph_of
 from k8slab.widgets.diagram_since import SIGNS, WORDS, bare, compare, moment, told
+from k8slab.widgets.still import style
 
 MOST = 24  # pods drawn one by one
 ARROWS = {"owns": "owns", "reaches": "sends requests to", "scales": "scales", "uses": "uses"}
@@ -56,7 +54,9 @@ class Diagram:
     def svg(self) -> str:
         """The drawing as SVG, complete in itself: `Path("web.svg").write_text(lab.diagram().svg())`."""
         graph = crowded(self.graph, MOST)
-        return diagram_svg.draw(graph, self._layout(graph), _style(), f"{headline(self.graph)} Diagram.", repr(self))
+        return diagram_svg.draw(
+            graph, self._layout(graph), style("diagram.css"), f"{headline(self.graph)} Diagram.", repr(self)
+        )
 
     def _layout(self, graph: Graph) -> diagram_layout.Layout:
         if not self.hint:
@@ -108,14 +108,6 @@ def _legend(graph: Graph) -> str:
         if mark in marks
     ]
     return "".join(parts)
-
-
-@cache
-def _style() -> str:
-    """The tokens without what only live views need, and the diagram's own."""
-    tokens = source("tokens.css").partition("/* ---- primitives")[0]
-    text = re.sub(r"/\*.*?\*/|--kl-g-\w+:[^\n]*\n", "", tokens + source("diagram.css"), flags=re.DOTALL)
-    return escape(re.sub(r"\s*\n\s*", "\n", text), quote=False)  # a style inside an SVG is XML
 
 
 def _tree(graph: Graph) -> list[str]:

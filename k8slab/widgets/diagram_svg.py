@@ -50,7 +50,8 @@ def draw(graph: Graph, layout: Layout, style: str, name: str, told: str) -> str:
     )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="kl kl-d" width="{w}" height="{h}" viewBox="0 0 {w} {h}" '
-        f'role="img" aria-label="{escape(name)}"><desc>{escape(told)}</desc><style>{style}</style>{things}</svg>'
+        f'role="img" aria-label="{escape(name)}"><desc>{escape(told)}</desc>'
+        f"<style>{escape(style, quote=False)}</style>{things}</svg>"
     )
 
 

@@ -162,3 +162,11 @@ before
 lab.kubectl("scale deployment web --replicas=4")
 lab.wait("deployment/web")
 lab.diagram(since=before)
+
+# %% [markdown]
+# ## The doctor
+#
+# This machine: which runtime, which fences, and the line that would add what is missing.
+
+# %%
+lab.doctor()
