@@ -83,7 +83,7 @@ class Diagram:
             f'<figure class="kl diagram"><figcaption><b>{escape(headline(self.graph))}</b>'
             f"<span>as of {moment(self.graph.at)}</span></figcaption>"
             f'<div class="field" tabindex="0" role="group" aria-label="The drawing, which may be wider than the page">'
-            f"{drawing}</div><footer>{_legend(self.graph)}{hint}</footer>"
+            f'{drawing}</div><div class="legend">{_legend(self.graph)}{hint}</div>'
             f"<details><summary>In words</summary><pre>{escape(repr(self))}</pre></details></figure>"
         )
 
