@@ -10,11 +10,12 @@ import contextlib
 import json
 import os
 import platform
+import shutil
 import socket
 import sys
+import textwrap
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from html import escape
 from ipaddress import IPv4Network
 from itertools import groupby
 
@@ -53,26 +54,12 @@ class Finding:
     remedy: str = ""
 
 
-class Findings(list[Finding]):
-    """All of them; a notebook shows them as a table."""
-
-    def _repr_html_(self) -> str:
-        rows = []
-        for group, members in groupby(self, key=lambda finding: finding.group):
-            rows.append(f'<tr><th colspan="3" style="text-align:left">{escape(group)}</th></tr>')
-            for finding in members:
-                remedy = f"<br><code>{escape(finding.remedy)}</code>" if finding.remedy and not finding.present else ""
-                sign, name, said = "✓" if finding.present else "✗", escape(finding.name), escape(finding.detail)
-                rows.append(
-                    f'<tr><td>{sign}</td><td>{name}</td><td style="text-align:left;white-space:normal">'
-                    f"{said}{remedy}</td></tr>"
-                )
-        return f"<table>{''.join(rows)}</table>"
+Findings = list[Finding]
 
 
 def examine() -> Findings:
     """Look at everything; takes a tenth of a second at most where fences work."""
-    return Findings([*_machine(), *_runtimes(), *_images(), *_fences(), *_guards(), *_limits(), *_programs()])
+    return [*_machine(), *_runtimes(), *_images(), *_fences(), *_guards(), *_limits(), *_programs()]
 
 
 def as_json(findings: list[Finding]) -> str:
@@ -81,25 +68,21 @@ def as_json(findings: list[Finding]) -> str:
 
 
 def as_text(findings: list[Finding], width: int | None = None) -> str:
-    """For people: a table, and below it the lines that would add what is missing."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE, pad_edge=False, show_header=False)
-    for _ in range(4):
-        table.add_column(overflow="fold")
+    """For people: a table no wider than their terminal, and below it the lines that would add what is missing."""
+    width = width or shutil.get_terminal_size((100, 24)).columns
+    names = max(len(finding.name) for finding in findings) + 4
+    lines = []
     for group, members in groupby(findings, key=lambda finding: finding.group):
-        for first, finding in zip((True, *[False] * len(findings)), members, strict=False):
-            table.add_row(group if first else "", finding.name, "yes" if finding.present else "no", finding.detail)
-        table.add_section()
-    console = Console(width=width, highlight=False, color_system="auto" if sys.stdout.isatty() else None)
-    with console.capture() as text:
-        console.print(table)
-        for finding in findings:
-            if not finding.present and finding.remedy:
-                console.print(f"{finding.name}: {finding.remedy}", soft_wrap=True, markup=False)
-    return text.get().rstrip()
+        lines.append(group)
+        for finding in members:
+            head = f"  {finding.name:<{names}}{'yes' if finding.present else 'no':<5}"
+            # Never within a word or a path: those are read, and copied, whole.
+            room = max(width - len(head), 24)
+            said = textwrap.wrap(finding.detail, room, break_long_words=False, break_on_hyphens=False) or [""]
+            lines += [head + said[0], *(" " * len(head) + line for line in said[1:])]
+        lines.append("")
+    lines += [f"{one.name}: {one.remedy}" for one in findings if not one.present and one.remedy]
+    return "\n".join(lines).rstrip()
 
 
 def _machine() -> Iterator[Finding]:

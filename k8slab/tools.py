@@ -30,7 +30,7 @@ TOOLS: dict[str, Tool] = {
             "sudo snap install kubectl --classic",
             "https://kubernetes.io/docs/tasks/tools/",
         ),
-        Tool("dot", "diagrams laid out by Graphviz; without it they are drawn plainer", "sudo apt install graphviz"),
+        Tool("dot", "diagrams with fewer crossing lines (Graphviz)", "sudo apt install graphviz"),
         Tool("bwrap", "namespaces around local containers (bubblewrap)", "sudo apt install bubblewrap"),
         Tool(
             "docker",

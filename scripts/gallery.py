@@ -16,7 +16,19 @@ Every view, as its own browser test saw it: made by `make gallery`, not by hand.
 screen reader, in light and dark, wide and narrow; [gallery.ipynb](../lessons/gallery.ipynb) shows them alive.
 """
 OTHERWISE = {"-dark": "dark", "-800": "800 pixels wide", "-dark-800": "dark, 800 pixels wide"}
-FIRST = ("board", "terminal", "traffic", "rollout", "autoscale", "loop", "scheduling", "journey", "shop")
+FIRST = (
+    "board",
+    "terminal",
+    "traffic",
+    "rollout",
+    "autoscale",
+    "loop",
+    "scheduling",
+    "journey",
+    "diagram",
+    "doctor",
+    "shop",
+)
 
 
 def main() -> None:

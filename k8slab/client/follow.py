@@ -26,6 +26,7 @@ Snapshot = Mapping[str, Sequence[Obj]]  # kind -> every object of that kind, sha
 
 WATCH_SECONDS = 290  # a watch ends by then on the server's side, and is taken up again (a real API server: 5-10 min)
 PAUSE, LONGEST_PAUSE = 0.05, 2.0  # before trying again, doubled each time
+QUIET = 4.0  # s of a lost connection that nobody is told of: a server that restarts is back sooner
 log = logging.getLogger(__name__)
 
 
@@ -46,6 +47,7 @@ class Follow:
         self._changed = changed
         self._namespace = namespace
         self._objects: dict[str, dict[Key, Obj]] = {}
+        self._since: float | None = None  # when the connection was lost, while it is
         self._loop = asyncio.new_event_loop()
         self._news: asyncio.Event | None = None
         self._clock = Clock()
@@ -101,7 +103,7 @@ class Follow:
             try:
                 await self._connected()
             except* (httpx.HTTPError, ApiError, LabError, OSError, ValueError) as errors:
-                self._set_problem(str(errors.exceptions[0]) or type(errors.exceptions[0]).__name__)
+                self._lost(str(errors.exceptions[0]) or type(errors.exceptions[0]).__name__)
             pause = PAUSE if self._clock.monotonic() - began > LONGEST_PAUSE else min(pause * 2, LONGEST_PAUSE)
             await self._clock.sleep(pause)
             with contextlib.suppress(LabError):
@@ -123,6 +125,7 @@ class Follow:
         path = self._resources[kind].path(self._namespace)
         while True:
             revision = await self._list(http, kind, path)
+            self._since = None
             self._set_problem("")
             with contextlib.suppress(Gone):  # more history than is kept: list again
                 while True:
@@ -168,6 +171,14 @@ class Follow:
     def _heard(self) -> None:
         assert self._news is not None
         self._news.set()
+
+    def _lost(self, why: str) -> None:
+        """Tell of it once it has lasted; at once, when nothing has ever been heard."""
+        now = self._clock.monotonic()
+        if self._since is None:
+            self._since = now
+        if now - self._since >= QUIET or self._objects.keys() != self._resources.keys():
+            self._set_problem(why)
 
     def _set_problem(self, text: str) -> None:
         if text != self.problem:

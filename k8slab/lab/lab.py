@@ -20,7 +20,7 @@ from k8slab.api.objects import Obj
 from k8slab.api.selectors import format_selector
 from k8slab.client.http import HttpClient
 from k8slab.client.images import Image, Images
-from k8slab.lab import diagram, magics, manifests, services, waiting
+from k8slab.lab import magics, manifests, services, waiting
 from k8slab.lab.browser import Browser
 from k8slab.lab.faults import Faults
 from k8slab.lab.kubectl import Kubectl, Text
@@ -153,11 +153,6 @@ class Lab(Faults, Shows):
         text = selector if isinstance(selector, str) else format_selector(selector)
         with _refusals():
             return Pods(self.api.list("Pod", self.namespace, text))
-
-    def diagram(self) -> diagram.Diagram:
-        """Who owns whom, and which Service reaches which pod, drawn from the objects as they are now."""
-        objects = {kind: self.api.list(kind, "" if kind == "Node" else self.namespace) for kind in diagram.KINDS}
-        return diagram.Diagram(diagram.graph_of(objects))
 
     # ---- waiting, and breaking it ---------------------------------------------------------------------------------
 

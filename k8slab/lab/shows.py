@@ -35,3 +35,7 @@ class Shows:
     isolation = _view("isolation", "What a process sees as each fence is added.")
     race = _view("race", "Process, container and virtual machine, started at once.")
     terminal = _view("terminal", "A small terminal: for kubectl, or inside a pod.")
+    diagram = _view(
+        "diagram", "Who owns whom, drawn from the objects as they are now; `since=` an earlier one, what changed."
+    )
+    doctor = _view("doctor", "This machine as a picture: its runtimes, the fences, what is missing and what adds it.")

@@ -71,6 +71,11 @@ class Image:
         """Bytes in its layers."""
         return sum(path.lstat().st_size for layer in self.layers for path in layer.rglob("*"))
 
+    @property
+    def built(self) -> float:
+        """When the last of its layers was made (not when its Dockerfile came here), in seconds since 1970; else 0."""
+        return max((layer.stat().st_ctime for layer in self.layers if layer.is_dir()), default=0.0)
+
 
 @dataclass(frozen=True)
 class Source:

@@ -42,9 +42,7 @@ class ImageStore:
 
         One of ours whose program this machine lacks (Redis, most likely) is left out; asked for by name, it says so.
         """
-        ours = [
-            (name, image, _made(source)) for name, source in self._sources.items() if (image := self._if_here(name))
-        ]
+        ours = [(name, image, image.built) for name in self._sources if (image := self._if_here(name))]
         kept = [(kept.name, self._image(kept.config, self.library.layers), kept.created) for kept in self.library.all()]
         return sorted((ImageInfo(name, image.id, image.size, when) for name, image, when in ours + kept), key=_name)
 
@@ -167,10 +165,3 @@ class ImageStore:
 
 def _name(info: ImageInfo) -> str:
     return info.name
-
-
-def _made(source: Source) -> float:
-    try:
-        return (source.folder / "Dockerfile").stat().st_mtime
-    except OSError:
-        return 0.0

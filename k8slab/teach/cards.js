@@ -101,16 +101,6 @@ function title(card, picture) {
   return [h("div", { class: "head" }, h("div", null, heading(picture)), how, bar), h("div", { class: "two" }, goals, real), problem];
 }
 
-function machine(card, picture) {
-  const columns = picture.columns.map((column) => h("section", { "aria-label": column.title }, h("h3", null, column.title, h("span", { class: "count" }, column.count ?? "")), facts(column.rows)));
-  const fixes = picture.fixes.map((fix) => {
-    const copy = h("button", { class: "kl-btn", type: "button", "aria-label": `Copy the line for ${fix.name}` }, "Copy");
-    copy.onclick = () => navigator.clipboard?.writeText(fix.line).then(() => say(copy, "Copied"), () => say(copy, "Select it"));
-    return h("div", { class: "fix" }, h("span", null, fix.name), h("code", null, fix.line), copy);
-  });
-  return [...heading(picture), h("div", { class: "cols" }, columns), fixes.length ? h("div", { class: "fixes" }, h("p", { class: "dim small" }, "What is missing comes with"), fixes) : null];
-}
-
 const HEADINGS = { predict: "Your guesses", exercise: "Exercises", quiz: "Quiz" };
 
 function recap(card, picture) {
@@ -121,7 +111,7 @@ function recap(card, picture) {
   return [...heading(picture), parts, words, picture.next && h("p", { class: "next" }, "Next: ", h("b", null, `lesson ${picture.next}`))];
 }
 
-const KINDS = { predict, quiz, check, hint, title, machine, recap };
+const KINDS = { predict, quiz, check, hint, title, recap };
 let count = 0;
 
 /** One card in the page. Drawn anew when its picture changed; whoever had the focus keeps it. */

@@ -13,7 +13,7 @@ from typing import Any
 
 from k8slab.lab import Lab
 from k8slab.settings import LabError
-from k8slab.teach import checks, machine, pictures, words
+from k8slab.teach import checks, pictures, words
 from k8slab.teach.cards import Card
 from k8slab.teach.checks import Outcome
 from k8slab.teach.exercise import ExerciseCard, Task
@@ -170,11 +170,6 @@ class Lesson:
         title = words.load(following).title if following else ""
         coming = f"{following} {title}".strip()
         self._show("recap", "", lambda: pictures.recap(self.words, self._session, self._progress, coming))
-
-    def machine(self) -> None:
-        """Show what is real on this machine, what is missing, and how to get it."""
-        picture = machine.picture(self.lab.abilities)
-        self._show("machine", "", lambda: picture)
 
     def _title(self) -> Picture:
         return pictures.title(self.words, self._session, self._progress, self.lab.abilities)

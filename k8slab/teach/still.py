@@ -73,13 +73,6 @@ def _recap(picture: Picture) -> Iterator[str]:
         yield f"Next: lesson {picture['next']}"
 
 
-def _machine(picture: Picture) -> Iterator[str]:
-    for column in picture["columns"]:
-        yield f"**{column['title']}** {column.get('count', '')}".rstrip()
-        yield from (f"{SIGNS.get(row['state'], '○')} {row['name']}: {row['text']}" for row in column["rows"])
-    yield from (f"{fix['name']}: `{fix['line']}`" for fix in picture["fixes"])
-
-
 _BODIES: dict[str, Callable[[Picture], Iterator[str]]] = {
     "predict": _question,
     "quiz": _question,
@@ -87,5 +80,4 @@ _BODIES: dict[str, Callable[[Picture], Iterator[str]]] = {
     "hint": _hint,
     "title": _title,
     "recap": _recap,
-    "machine": _machine,
 }

@@ -191,5 +191,5 @@ function chapter(board) {
 
 function footPart(board) {
   const legend = Object.entries(STATES).map(([state, word]) => h("li", { "data-state": state, "--kl-left": 0.6 }, glyph(), word));
-  return { el: h("footer", { class: "foot" }, board.live.el, h("ul", { "aria-label": "Legend" }, legend)), update() {} };
+  return { el: h("div", { class: "foot" }, board.live.el, h("ul", { "aria-label": "Legend" }, legend)), update() {} };
 }

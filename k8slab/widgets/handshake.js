@@ -4,7 +4,7 @@ const STEPS = [["connect", "Connect"], ["ask", "Ask and answer"], ["leave", "Cli
 
 class Handshake extends Stage {
   constructor(model, el) {
-    super(model, el, "handshake");
+    super(model, el, "live handshake");
     this.from = h("p", { class: "dim small source" });
     this.steps = h("div", { class: "acts", role: "toolbar", "aria-label": "What to do next" }, STEPS.map(([word, label]) => set(button("", null, () => this.ask({ do: word }), label), { "data-step": word })));
     this.ends = Object.fromEntries(["client", "server"].map((end) => [end, { name: h("b"), say: h("span", { class: "small dim" }) }]));

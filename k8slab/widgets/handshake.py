@@ -63,7 +63,7 @@ class Handshake(View):
     """A conversation over TCP, told by its packets, or by its sockets where packets are not to be seen."""
 
     _esm = source(*STAGE, "handshake.js")
-    _css = source("tokens.css", "handshake.css")
+    _css = source("tokens.css", "live.css", "handshake.css")
     lab: Any = None  # whose notebook asked for it: the conversation itself needs none
 
     def __init__(self) -> None:

@@ -4,7 +4,7 @@ const SIDES = { process: "process, no fence", container: "container: every fence
 
 class Isolation extends Stage {
   constructor(model, el) {
-    super(model, el, "isolation");
+    super(model, el, "live isolation");
     this.title = h("p", { class: "sentence" });
     this.again = button("", "Look again", () => this.ask({ do: "look" }), "Look again");
     this.steps = h("ol", { class: "steps", role: "listbox", "aria-label": "Fences, one more at a time" });

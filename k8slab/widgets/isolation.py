@@ -38,7 +38,7 @@ class Isolation(View):
     """The steps, one to be chosen, and three ways to run beside each other."""
 
     _esm = source(*STAGE, "isolation.js")
-    _css = source("tokens.css", "isolation.css")
+    _css = source("tokens.css", "live.css", "isolation.css")
 
     def __init__(self, lab: LabLike, looker: Looker) -> None:
         self.lab, self._looker = lab, looker

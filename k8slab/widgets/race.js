@@ -37,34 +37,32 @@ function lane(view, first) {
   } };
 }
 
-class Race extends Stage {
+class Race extends Live {
   constructor(model, el) {
-    super(model, el, "race");
+    super(model, el, "race", () => "Race to the first instruction");
+  }
+
+  build() {
     this.title = h("p", { class: "sentence" });
     const press = (label, by) => button("", label, () => this.copies(by), h("span", { "aria-hidden": "true" }, by > 0 ? "+" : "−"));
     this.count = h("output", { "aria-label": "Copies of each kind" });
     this.less = press("One copy less", -1), this.more = press("One copy more", 1);
     this.again = button("primary", "Race again", () => this.ask({ do: "again", n: this.n }), "Race again");
     this.lanes = h("ul", { class: "lanes", "aria-label": "Kinds" });
-    this.chart = chart(180);
+    this.svg = s("svg", { role: "img" });
+    this.chart = h("figure", { class: "chart" }, this.svg);
     this.work = h("input", { type: "range", min: 0, "aria-label": "Work of each copy", oninput: () => this.ask({ do: "work", step: +this.work.value }) });
     this.workSaid = h("b");
     this.table = h("tbody");
     const head = ["Kind", "1 copy", "10 copies", "50 copies"].map((name) => h("th", { scope: "col" }, name));
     this.overhead = h("section", { class: "overhead panel", "aria-label": "Getting to work" },
       h("div", { class: "ask" }, h("h3", null, "Of all the time spent, which part is getting to work?"), h("label", { class: "slide small" }, h("span", { class: "dim" }, "Each copy has work for "), this.workSaid, this.work)),
-      this.chart.el, h("table", null, h("thead", null, h("tr", null, head)), this.table));
+      this.chart, h("table", null, h("thead", null, h("tr", null, head)), this.table));
     this.from = h("p", { class: "dim small from" });
-    this.root.append(
+    return [
       h("header", { class: "top" }, h("h2", null, "Race to the first instruction"), h("div", { class: "controls" }, h("span", { class: "dim small", "aria-hidden": "true" }, "copies of each"), h("span", { class: "stepper" }, this.less, this.count, this.more), this.again)),
       h("div", { class: "main" }, this.title, this.lanes, this.overhead, this.from, h("div", { class: "vh" }, this.live.el)),
-    );
-    this.begin();
-  }
-
-  stop() {
-    this.chart.stop();
-    super.stop();
+    ];
   }
 
   get n() { return this.local.n ?? this.picture.n; }
@@ -76,10 +74,9 @@ class Race extends Stage {
 
   told() { return this.picture.problem || this.picture.say; }
 
-  draw() {
+  update() {
     const now = this.picture, lanes = ordered(now.lanes);
     this.most = MEASURES.map(([, value]) => Math.max(...lanes.map(value)));
-    set(this.root, { "aria-label": "Race to the first instruction" });
     say(this.title, now.problem || now.say);
     say(this.count, this.n);
     this.less.disabled = this.n <= 1, this.more.disabled = this.n >= 50, this.again.disabled = !now.done && !now.problem;
@@ -97,15 +94,23 @@ class Race extends Stage {
     if (document.activeElement !== this.work) this.work.value = now.step;
     say(this.workSaid, now.work);
     const at = (points, n) => percent(points.find(([count]) => count === n)[1]);
-    this.chart.draw({
-      say: `With work for ${now.work}, getting to work is, at 50 copies: ${raced.map(([one, points]) => `${one.name} ${at(points, 50)}`).join(", ")}.`,
-      from: 1, to: 50, low: 0, high: 1, xLabel: (n) => `${n}`, yLabel: (share) => `${Math.round(share * 100)}%`,
-      lines: raced.map(([one, points]) => ({ points, colour: versionColour(one.cat), name: one.name })),
-    });
+    this.plot(raced, `With work for ${now.work}, getting to work is, at 50 copies: ${raced.map(([one, points]) => `${one.name} ${at(points, 50)}`).join(", ")}.`);
     sync(this.table, raced, ([one]) => one.order, ([one]) => {
       const cells = [0, 1, 2].map(() => h("td")), el = h("tr", { "--v": versionColour(one.cat) }, h("th", { scope: "row" }, h("i", { class: "key", "aria-hidden": "true" }), one.name), cells);
       return { el, update: ([, points]) => [1, 10, 50].forEach((n, i) => say(cells[i], at(points, n))) };
     });
+  }
+
+  /** Shares over copies; each line's name stands at its end, where there is room, and none upon another. */
+  plot(raced, inWords) {
+    const width = Math.max(300, this.chart.clientWidth), top = 10, height = 150, ax = axes(width, 1, 50), y = scaleY(top, height, 1);
+    const grid = [0, 0.5, 1].map((share) => [line(`M${ax.left} ${y(share)}H${ax.right}`, "grid"), label(ax.left - 10, y(share) + 4, percent(share), { class: "t", "text-anchor": "end" })]);
+    const copies = [1, 10, 20, 30, 40, 50].map((n) => label(ax.x(n), top + height + 18, n, { class: "t", "text-anchor": "middle" }));
+    const drawn = raced.map(([one, points]) => ({ name: one.name, end: y(points.at(-1)[1]), style: { "--v": versionColour(one.cat) }, d: points.map(([n, share], i) => `${i ? "L" : "M"}${ax.x(n).toFixed(1)} ${y(share).toFixed(1)}`).join("") }));
+    let above = Infinity;
+    const names = ax.narrow ? [] : [...drawn].sort((a, b) => b.end - a.end).map((one) => label(ax.right + 10, (above = Math.min(one.end + 4, above - 15)), one.name, { class: "of", ...one.style }));
+    set(this.svg, { width, height: top + height + 24, viewBox: `0 0 ${width} ${top + height + 24}`, "aria-label": inWords });
+    this.svg.replaceChildren(...grid.flat(), ...copies, ...drawn.map((one) => s("path", { class: "edge", d: one.d, ...one.style })), ...names);
   }
 }
 

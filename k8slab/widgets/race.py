@@ -37,8 +37,8 @@ class Stopped(Exception):
 class Race(View):
     """A race, live. `result()` waits for it."""
 
-    _esm = source(*STAGE, "chart.js", "race.js")
-    _css = source("tokens.css", "chart.css", "race.css")
+    _esm = source(*STAGE, "live.js", "timeline.js", "race.js")
+    _css = source("tokens.css", "live.css", "timeline.css", "race.css")
 
     def __init__(self, lab: LabLike, n: int, runner: Runner) -> None:
         self.lab, self.n, self._runner = lab, n, runner

@@ -9,7 +9,7 @@ const HINTS = {
 
 class Shop extends Stage {
   constructor(model, el) {
-    super(model, el, "shop");
+    super(model, el, "live shop");
     this.title = h("h2");
     this.state = h("span", { class: "kl-badge", "aria-label": "Where the state lives" });
     this.where = h("p", { class: "where" });

@@ -43,7 +43,7 @@ class Shop(LabView):
 
     KINDS = ("Pod", "Service")
     _esm = source(*STAGE, "shop.js")
-    _css = source("tokens.css", "shop.css")
+    _css = source("tokens.css", "live.css", "shop.css")
 
     def __init__(self, lab: Any, url: str) -> None:
         self.url = url if "//" in url else f"http://{url}"

@@ -5,8 +5,11 @@ Pure. `board.py` puts both into what a notebook saves, so that an exported page 
 
 from __future__ import annotations
 
+import re
+from functools import cache
 from html import escape
 
+from k8slab.widgets.base import source
 from k8slab.widgets.delta import Picture
 
 COLOURS = ("#0068a3", "#a33d78", "#6b6200", "#414a57")  # --kl-cat-1..4 on white
@@ -47,6 +50,15 @@ def words(caption: str, told: str) -> str:
     head = f"<figcaption>{escape(caption)}, as it stood</figcaption>"
     body = f"<pre style='{style}'>{escape(told)}</pre>"
     return f"<figure style='margin:0;font:13px/1.5 system-ui,sans-serif'>{head}{body}</figure>"
+
+
+@cache
+def style(name: str) -> str:
+    """For a picture that is still by nature: the look's tokens without what only live views need, and its own style."""
+    tokens, own = source("tokens.css").partition("/* ---- primitives")[0], source(name)
+    if "--kl-g-" not in own:  # it draws its glyphs itself
+        tokens = re.sub(r"--kl-g-[^\n]*", "", tokens)
+    return re.sub(r"/\*.*?\*/|\s*\n\s*", "\n", tokens + own, flags=re.DOTALL)
 
 
 def _card(picture: Picture, node: Picture | None, name: str) -> str:

@@ -1,5 +1,5 @@
-// What charts over time share: axes at the chart's real width, step lines, bands that must not be crossed.
-// live.js is below it; rollout.js and autoscale.js above.
+// What charts share: axes at the chart's real width, step lines, bands that must not be crossed.
+// live.js is below it; rollout.js, autoscale.js and race.js above.
 
 const LEFT = 64, RIGHT = 190, TOP = 30; // px around the plot; text does not scale with it
 

@@ -53,7 +53,7 @@ lesson
 # How many fences there are depends on your machine. The next cell tries each of them.
 
 # %%
-lesson.machine()
+lab.doctor()
 
 # %% [markdown]
 # A tick means: there. A half disc means: in part. A dashed ring means: missing.

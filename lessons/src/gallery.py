@@ -173,7 +173,21 @@ lab.race()
 # %% [markdown]
 # ## The diagram
 #
-# Who owns whom, and which Service reaches which pod, as it is now.
+# Who owns whom, which Service reaches which pod, and what pods use, as it is now. Kept, it can be compared with later.
 
 # %%
-lab.diagram()
+before = lab.diagram()
+before
+
+# %%
+lab.kubectl("scale deployment web --replicas=4")
+lab.wait("deployment/web")
+lab.diagram(since=before)
+
+# %% [markdown]
+# ## The doctor
+#
+# This machine: which runtime, which fences, and the line that would add what is missing.
+
+# %%
+lab.doctor()

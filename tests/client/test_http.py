@@ -199,6 +199,20 @@ def test_server_restart_is_survived_quietly(state, seen):
     client.close()
 
 
+def test_a_server_that_stays_away_is_told_of(state, seen, monkeypatch):
+    monkeypatch.setattr("k8slab.client.follow.QUIET", 0.2)
+    settings = Settings.read(name="away", runtime="simulated")
+    launch.start(settings)
+    client = HttpClient.open(settings.folder.kubeconfig)
+    follow = client.follow(("ConfigMap",), seen, "default")
+    seen.until(lambda _: seen.names() == set())
+    _kill(settings)
+    seen.until(lambda _: follow.problem)
+    launch.start(settings)
+    seen.until(lambda _: not follow.problem)
+    client.close()
+
+
 def test_a_server_on_another_port_is_found_again(state, seen):
     settings = Settings.read(name="moved", runtime="simulated")
     launch.start(settings)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -146,3 +148,20 @@ def test_an_image_whose_program_is_not_here_is_not_listed_and_says_what_it_lacks
         RuntimeFailure, match="this machine's redis-server here, which it lacks: sudo apt install redis"
     ):
         store.get("a/redis:7")
+
+
+def test_an_image_is_as_old_as_its_newest_layer_and_not_as_its_dockerfile(tmp_path: Path) -> None:
+    files = {"app.py": "print(1)"}
+    found = source(tmp_path / "web", "FROM scratch\nCOPY . /app\n", files)
+    for path in (tmp_path / "web", *(tmp_path / "web").iterdir()):
+        os.utime(path, (1, 1))  # unpacked from an old archive
+    before = time.time()
+    (info,) = ImageStore(tmp_path / "store", {"web:v1": found}).infos()
+    assert before - 1 <= info.created <= time.time() + 1
+    again = ImageStore(tmp_path / "store", {"web:v1": found}).infos()  # a lab that starts later builds nothing anew
+    assert again == [info]
+
+
+def test_an_image_without_files_has_no_age(tmp_path: Path) -> None:
+    (info,) = ImageStore(tmp_path / "store", {"empty:1": source(tmp_path / "e", "FROM scratch\nENV A=1\n")}).infos()
+    assert info.created == 0.0

@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from k8slab.doctor import Finding
-from k8slab.teach import machine, pictures, words
+from k8slab.teach import pictures, words
 from k8slab.teach.checks import Outcome
 from k8slab.teach.progress import Progress
 from k8slab.teach.session import Predicted, Quizzed, Session, Tried
@@ -20,24 +19,6 @@ LAB = {
     "fences": ["pid", "user", "mount", "uts"],
     "all_fences": ["user", "pid", "mount", "uts", "ipc", "net", "cgroup"],
 }
-
-
-def findings():
-    there = [
-        Finding("fence", name, True, f"its own {name} numbers and more of it") for name in ("user", "pid", "mount")
-    ]
-    bwrap = Finding("program", "bwrap", False, "namespaces around local containers", "sudo apt install bubblewrap")
-    limits = [
-        Finding("limit", "cpu", False, "shown, and not kept"),
-        Finding("limit", "pids", True, "kept by the kernel"),
-    ]
-    return [
-        *there,
-        Finding("fence", "net", False, "pods share this machine's loopback network"),
-        *limits,
-        bwrap,
-        Finding("program", "kubectl", True, "/usr/bin/kubectl"),
-    ]
 
 
 def all_kinds(folder: Path):
@@ -74,7 +55,6 @@ def all_kinds(folder: Path):
         pictures.quiz(quizzed, Quizzed([1, 2], 2), 1, 3),
         pictures.quiz(quizzed, Quizzed([1], 1, given_up=True), 1, 3),
         pictures.hint(task, 1),
-        machine.compose(findings(), LAB),
         pictures.recap(found, session, progress, "06 Services"),
     ]
 

@@ -101,7 +101,9 @@ def test_what_it_does_not_know_it_says(view):
 
 def test_a_cell_run_fifty_times_shows_one_view(case, lab, view):
     threads, models = threading.active_count(), len(ipywidgets.widgets.widget._instances)
+    heard = len(lab.api.followers), len(view._msg_callbacks.callbacks)
     assert all(case.show(lab) is view for _ in range(50))
+    assert (len(lab.api.followers), len(view._msg_callbacks.callbacks)) == heard
     assert threading.active_count() == threads
     assert len(ipywidgets.widgets.widget._instances) == models
 

@@ -1,5 +1,7 @@
 """What every view promises in the page: axe-core finds nothing, keys do all, two copies agree, nothing is left behind."""
 
+from itertools import pairwise
+
 import pytest
 
 from tests.widgets.alive import Alive, shot
@@ -82,6 +84,26 @@ def test_nothing_moves_for_those_who_asked(page, case, view):
     alive = Alive(page, view)
     alive.changes(lambda: case.change(view.lab, view))
     assert page.evaluate("document.getAnimations().filter((a) => a.playState === 'running').length") == 0
+
+
+TELL = """() => {
+  window.told = [];
+  const line = document.querySelector(".kl [role=status]");
+  new MutationObserver(() => told.push(performance.now())).observe(line, { childList: true, characterData: true, subtree: true });
+}"""
+
+
+def test_news_is_told_in_one_polite_line_and_not_too_often(page, case, view):
+    alive = Alive(page, view)
+    line = page.locator(".kl [aria-live]:not([aria-live=off])")
+    assert line.count() == 1
+    assert (line.get_attribute("aria-live"), line.get_attribute("role")) == ("polite", "status")
+    alive.until("document.querySelector('.kl [role=status]').textContent.trim()")
+    page.evaluate(TELL)
+    for _ in range(3):
+        alive.changes(lambda: case.change(view.lab, view))
+    times = page.evaluate("told")
+    assert all(later - earlier > 1900 for earlier, later in pairwise(times))
 
 
 def test_it_asks_nobody_on_the_network(page, case, view):
