@@ -16,6 +16,7 @@ from k8slab.api.errors import BadRequest, NotFound, TooLarge, UnsupportedMediaTy
 from k8slab.api.kinds import BY_PATH, Kind
 from k8slab.api.objects import Obj
 from k8slab.apiserver.bodies import read_json, shallow
+from k8slab.apiserver.warnings import warn
 
 MAX_BODY = 3 * 1024 * 1024  # as a real API server: 3 MiB a request
 MAX_NUMBER = 2**63 - 1  # what fits into Kubernetes' numbers
@@ -120,8 +121,8 @@ def too_large(limit: int) -> TooLarge:
     return TooLarge(f"Request entity too large: limit is {limit}")
 
 
-def checked(obj: Any, kind: Kind, raw: bytes, validation: str) -> tuple[Obj, list[str]]:
-    """The object with its structure checked, and warnings. Raises BadRequest for a wrong type, and for unknown or
+def checked(obj: Any, kind: Kind, raw: bytes, validation: str) -> Obj:
+    """The object with its structure checked. Raises BadRequest for a wrong type, and for unknown or
     doubled fields if the client said fieldValidation=Strict (the default is Warn, as in Kubernetes)."""
     if not isinstance(obj, dict):
         raise BadRequest(
@@ -137,7 +138,9 @@ def checked(obj: Any, kind: Kind, raw: bytes, validation: str) -> tuple[Obj, lis
         raise BadRequest(
             f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: strict decoding error: {said}'
         )
-    return keeping_reset(findings.pruned, obj), [] if validation == "Ignore" else list(findings.strict)
+    if validation != "Ignore":
+        warn(*findings.strict)
+    return keeping_reset(findings.pruned, obj)
 
 
 def keeping_reset(pruned: Obj, sent: Obj) -> Obj:

@@ -27,10 +27,7 @@ PODS = [
         {"activeDeadlineSeconds": 0},
         ["spec.activeDeadlineSeconds: Invalid value: 0: must be between 1 and 2147483647, inclusive"],
     ),
-    (
-        {"terminationGracePeriodSeconds": -1},
-        ["spec.terminationGracePeriodSeconds: Invalid value: -1: must be greater than or equal to 0"],
-    ),
+    ({"terminationGracePeriodSeconds": -1}, []),  # counts as 1
     (
         {"volumes": [{"name": "v", "emptyDir": {}}, {"name": "v", "emptyDir": {}}]},
         ['spec.volumes[1].name: Duplicate value: "v"'],
