@@ -58,6 +58,11 @@ def table_version(accept: str) -> bool:
     return "as=Table" in accept and "meta.k8s.io" in accept
 
 
+def only_table(accept: str) -> bool:
+    """Whether the client takes a Table and nothing else."""
+    return all("as=Table" in form for form in accept.split(",") if form.strip()) and table_version(accept)
+
+
 def included(query: Mapping[str, str]) -> str:
     """`includeObject`: how much of each object a Table's row brings along. Raises BadRequest."""
     asked = query.get("includeObject") or "Metadata"

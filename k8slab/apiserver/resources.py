@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from k8slab.api import conversion, typed
-from k8slab.api.errors import BadRequest, MethodNotAllowed
+from k8slab.api.errors import BadRequest, MethodNotAllowed, NotAcceptable
 from k8slab.api.kinds import BY_PATH, Kind
 from k8slab.api.objects import Obj, encode
 from k8slab.api.schema import META
@@ -28,6 +28,7 @@ from k8slab.apiserver.paging import future, listed
 from k8slab.apiserver.requests import (
     Target,
     included,
+    only_table,
     query_flag,
     query_revision,
     read_object,
@@ -184,6 +185,8 @@ class Resources:
         reads = "get" if where.name else "list"
         allowed(where.kind, {"GET": reads, "POST": "create"}.get(request.method, ""))
         if request.method == "POST":
+            if only_table(request.headers.get("accept", "")):
+                raise NotAcceptable("only the following media types are accepted: application/json")
             obj = await writes.body(request, where.kind, query)
             expect_type(where.kind, obj)
             return self._shown(request, where.kind, self._asked.create(where, obj, request.scope["user"]), 201)

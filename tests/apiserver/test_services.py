@@ -30,7 +30,9 @@ def test_an_address_is_one_of_the_clusters_and_free(http):
     first = create(http, clusterIP="10.96.0.77")
     assert first.json()["spec"]["clusterIPs"] == ["10.96.0.77"]
     second = create(http, "other", clusterIP="10.96.0.77")
-    assert said(second) == [f'spec.clusterIPs: Invalid value: ["10.96.0.77"]: failed to allocate IP 10.96.0.77: {TAKEN}']
+    assert said(second) == [
+        f'spec.clusterIPs: Invalid value: ["10.96.0.77"]: failed to allocate IP 10.96.0.77: {TAKEN}'
+    ]
     http.delete(f"{SERVICES}/web")
     assert create(http, "other", clusterIP="10.96.0.77").status_code == 201
 
