@@ -49,7 +49,7 @@ class Allocator:
             return ""  # validation says so
         if not fits:
             return "the provided network does not match the current range"
-        return "provided IP is already allocated" if address in held(services) | {self.dns} else ""
+        return "provided IP is already allocated" if address in held(services) else ""
 
     def node_port(self, taken: Container[int]) -> int:
         """A free node port. Raises RuntimeError when all are used."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from k8slab.apiserver.bootstrap import announce_dns, bootstrap
+
 SERVICES = "/api/v1/namespaces/default/services"
 MERGE = {"Content-Type": "application/merge-patch+json"}
 NOT_OURS = "the provided network does not match the current range"
@@ -76,3 +78,13 @@ def test_a_node_keeps_the_addresses_it_gives_out(http):
     assert http.get("/api/v1/nodes/n").json()["spec"]["podCIDRs"] == ["10.1.0.0/24"]
     refused = http.patch("/api/v1/nodes/n", json={"spec": {"podCIDR": "10.2.0.0/24"}}, headers=MERGE)
     assert said(refused) == ['spec.podCIDRs: Forbidden: node updates may not change podCIDR except from "" to valid']
+
+
+def test_a_server_that_starts_again_finds_its_own_services(http, verbs):
+    assert announce_dns(verbs, there=True)
+    assert create(http, clusterIP=verbs.allocator.dns).status_code == 422
+    bootstrap(verbs, "127.0.0.1", 7000)
+    assert announce_dns(verbs, there=True)
+    assert http.get(f"{SERVICES}/kubernetes").json()["spec"]["clusterIP"] == verbs.allocator.first
+    endpoints = http.get("/api/v1/namespaces/default/endpoints/kubernetes").json()
+    assert endpoints["subsets"][0]["ports"][0]["port"] == 7000
