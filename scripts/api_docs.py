@@ -43,7 +43,10 @@ LEFT_OUT = (  # what other clusters have and this one has not; how it answers
         "Pods get no ServiceAccount and no token that they did not ask for. A token is bound to its ServiceAccount "
         "only: `spec.boundObjectRef` is refused with a reason.",
     ),
-    ("Certificates, flow control, runtime classes, CSI, dynamic resources", "Their groups are not served."),
+    (
+        "Certificates, flow control, runtime classes, CSI, dynamic resources",
+        "Their groups are not served; a pod that names a runtime class is told that there is none.",
+    ),
     ("`componentstatuses`", "Not served; `/livez`, `/readyz` and `/healthz` are."),
     ("Protobuf answers", "Requests in Kubernetes' binary form are read; answers are JSON, which every client accepts."),
 )
