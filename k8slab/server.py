@@ -33,6 +33,7 @@ from k8slab.apiserver.bootstrap import announce_dns, bootstrap
 from k8slab.apiserver.images import routes as image_routes
 from k8slab.apiserver.serve import HttpServer, listen
 from k8slab.apiserver.verbs import Verbs
+from k8slab.client.event_series import SeriesRecorder
 from k8slab.client.events import Recorder
 from k8slab.client.local import LocalClient
 from k8slab.clock import Clock, to_timestamp
@@ -159,7 +160,9 @@ class LabServer:
         self.turning = Turning(self.client)
         self.meter = Meter(self.client, self.runtime, self.clock)
         self._run("meter", self.meter.run())
-        self.scheduler = Scheduler(self.client, self.clock, self._recorder("default-scheduler"))
+        self.scheduler = Scheduler(
+            self.client, self.clock, SeriesRecorder(self.client, self.clock, "default-scheduler")
+        )
         self._run("scheduler", self.scheduler.run())
         naming = await self._start_names()
         self.proxy = Proxy(

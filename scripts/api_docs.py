@@ -37,13 +37,16 @@ LEFT_OUT = (  # what other clusters have and this one has not; how it answers
         "ServiceAccount's (`kubectl create token`), may do everything. `kubectl auth can-i` says yes.",
     ),
     ("NetworkPolicy", "Not served: pods reach each other."),
-    ("SubjectAccessReview, TokenReview and the like", "Not served; of the reviews there are the two about oneself."),
+    ("SubjectAccessReview, TokenReview and the like", "Not served; of the reviews there are the three about oneself."),
     (
         "ServiceAccount admission",
         "Pods get no ServiceAccount and no token that they did not ask for. A token is bound to its ServiceAccount "
         "only: `spec.boundObjectRef` is refused with a reason.",
     ),
-    ("Certificates, flow control, runtime classes, CSI, dynamic resources", "Their groups are not served."),
+    (
+        "Certificates, flow control, runtime classes, CSI, dynamic resources",
+        "Their groups are not served; a pod that names a runtime class is told that there is none.",
+    ),
     ("`componentstatuses`", "Not served; `/livez`, `/readyz` and `/healthz` are."),
     ("Protobuf answers", "Requests in Kubernetes' binary form are read; answers are JSON, which every client accepts."),
 )

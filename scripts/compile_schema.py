@@ -31,7 +31,7 @@ ROOTS = {  # module of lightkube.models -> what can be asked for; all that these
         "PodTemplate ReplicationController ResourceQuota Secret Service ServiceAccount"
     ),
     "apps_v1": "ControllerRevision DaemonSet Deployment ReplicaSet StatefulSet",
-    "authentication_v1": "TokenRequest",
+    "authentication_v1": "SelfSubjectReview TokenRequest",
     "authorization_v1": "SelfSubjectAccessReview SelfSubjectRulesReview",
     "autoscaling_v1": "HorizontalPodAutoscaler Scale",
     "autoscaling_v2": "HorizontalPodAutoscaler",
@@ -49,6 +49,7 @@ ROOTS = {  # module of lightkube.models -> what can be asked for; all that these
 SPECIAL = {
     "v1.Time": "Time", "v1.MicroTime": "MicroTime", "resource.Quantity": "Quantity", "v1.FieldsV1": "FieldsV1",
     "intstr.IntOrString": "IntOrString", "runtime.RawExtension": "Any", "v1.Duration": "string", "[]uint8": "bytes",
+    "v1.ExtraValue": "Any",
     "bool": "bool", "int32": "int32", "int64": "int64", "float64": "double", "string": "string",
 }  # fmt: skip
 STRUCTS = re.compile(r"(?:(\w+)\.)?\b([A-Z]\w+)")

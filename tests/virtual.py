@@ -14,6 +14,7 @@ from k8slab.api.kinds import KINDS
 from k8slab.api.objects import Obj
 from k8slab.apiserver.bootstrap import bootstrap
 from k8slab.apiserver.verbs import Verbs
+from k8slab.client.event_series import SeriesRecorder
 from k8slab.client.events import Recorder
 from k8slab.client.local import LocalClient
 from k8slab.clock import VirtualClock
@@ -35,7 +36,9 @@ class VirtualLab:
         self.client = LocalClient(self.verbs)
         self.runtime = SimulatedRuntime(self.clock)
         bootstrap(self.verbs, "127.0.0.1", 6443)
-        self.scheduler = Scheduler(self.client, self.clock, Recorder(self.client, self.clock, "default-scheduler"))
+        self.scheduler = Scheduler(
+            self.client, self.clock, SeriesRecorder(self.client, self.clock, "default-scheduler")
+        )
         self.kubelets = Kubelets(
             self.client, self.runtime, self.clock, lambda node: Recorder(self.client, self.clock, "kubelet", node)
         )

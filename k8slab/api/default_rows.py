@@ -87,6 +87,7 @@ ROWS: dict[str, Rows] = {
         "allocateLoadBalancerNodePorts": lambda spec: True if spec["type"] == "LoadBalancer" else None,
     },
     "core.v1.ServicePort": {"protocol": "TCP", "targetPort": lambda port: port.get("port")},
+    "core.v1.LoadBalancerIngress": {"ipMode": lambda ingress: "VIP" if ingress.get("ip") else None},
     "core.v1.EndpointPort": {"protocol": "TCP"},
     "discovery.v1.EndpointPort": {"name": "", "protocol": "TCP"},
     # the cluster

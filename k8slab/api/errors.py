@@ -97,7 +97,7 @@ class Invalid(ApiError):
 
     @classmethod
     def of(cls, group: str, kind: str, name: str, causes: Sequence[Cause]) -> Invalid:
-        said = [str(cause) for cause in causes]
+        said = [*dict.fromkeys(map(str, causes))]  # the same twice is said once
         text = said[0] if len(said) == 1 else "[" + ", ".join(said) + "]"
         details = _about(group, kind, name)
         details["causes"] = [cause._asdict() for cause in causes]

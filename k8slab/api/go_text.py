@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 KINDS = {str: "string", bool: "bool", int: "int64", float: "float64", list: "slice", dict: "map", type(None): "nil"}
+IN_JSON = {str: "string", bool: "bool", int: "number", float: "number", list: "array", dict: "object"}
+A_MAP = "map[string]interface {}"
 TYPES = KINDS | {list: "[]interface {}", dict: "map[string]interface {}", type(None): "<nil>"}
 
 
@@ -19,6 +21,11 @@ def kind(value: Any) -> str:
 def type_name(value: Any) -> str:
     """What `%T` prints."""
     return TYPES[type(value)]
+
+
+def no_home(value: Any, type_: str) -> str:
+    """What encoding/json says of JSON that does not fit into a type."""
+    return f"json: cannot unmarshal {IN_JSON.get(type(value), 'null')} into Go value of type {type_}"
 
 
 def plain(value: Any) -> str:

@@ -144,6 +144,8 @@ ROWS = (
          generation=True),
     Kind("events.k8s.io", "v1", "Event", "events", short=("ev",), kept="elsewhere",
          selectable=(*(f"regarding.{field}" for field in _OF_EVENT), "reason", "reportingController", "type")),
+    Kind("authentication.k8s.io", "v1", "SelfSubjectReview", "selfsubjectreviews", namespaced=False,
+         verbs=("create",), kept="nowhere"),
     Kind("authorization.k8s.io", "v1", "SelfSubjectAccessReview", "selfsubjectaccessreviews", namespaced=False,
          verbs=("create",), kept="nowhere"),
     Kind("authorization.k8s.io", "v1", "SelfSubjectRulesReview", "selfsubjectrulesreviews", namespaced=False,

@@ -20,6 +20,7 @@ _VALUE = f"({_QUALIFIED})?"
 _CONFIG_KEY = "[-._a-zA-Z0-9]+"
 
 NON_EMPTY = "must be non-empty"
+DOTS = "must not contain dots"
 PORT_RANGE = "must be between 1 and 65535, inclusive"
 VALID_IP = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
 
@@ -45,7 +46,14 @@ def _rule(most: int, expression: str, sentence: str, *examples: str) -> Rule:
     return problems
 
 
-dns_label = _rule(
+def dns_label(text: str) -> list[str]:
+    """A label of a DNS name. One that is good but for its dots is told so."""
+    wrong = _dns_label(text)
+    return [DOTS if said.startswith("a lowercase") else said for said in wrong] if _is_subdomain(text) else wrong
+
+
+_is_subdomain = re.compile(_SUBDOMAIN).fullmatch
+_dns_label = _rule(
     63,
     _LABEL,
     "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with"

@@ -12,6 +12,7 @@ from typing import Any
 import jsonpatch
 import jsonpointer
 
+from k8slab.api import go_text
 from k8slab.api.errors import BadRequest, Invalid, TooLarge
 from k8slab.api.objects import Obj, copy, encode
 from k8slab.api.strategic import strategic_merge_patch
@@ -29,8 +30,13 @@ def json_patch(target: Obj, patch: Any) -> Obj:
 
     Raises BadRequest for what is no list of operations, Invalid when one cannot be done or a test fails.
     """
-    if not isinstance(patch, list) or not all(isinstance(operation, dict) for operation in patch):
-        raise BadRequest('a JSON patch is a list of operations such as [{"op": "remove", "path": "/spec/x"}]')
+    if not isinstance(patch, list):
+        raise BadRequest(go_text.no_home(patch, "jsonpatch.Patch"))
+    for operation in patch:
+        if operation is None:
+            raise Invalid(REJECTED, {})  # Go reads it as an operation that does nothing it knows
+        if not isinstance(operation, dict):
+            raise BadRequest(go_text.no_home(operation, "jsonpatch.Operation"))
     if len(patch) > MOST_OPERATIONS:
         raise TooLarge(f"The allowed maximum operations in a JSON patch is {MOST_OPERATIONS}, got {len(patch)}")
     try:
@@ -64,7 +70,7 @@ def _patched(obj: Any, patch: list[Obj]) -> Any:
 def json_merge_patch(target: Obj, patch: Any) -> Obj:
     """RFC 7386: objects are merged, null deletes, everything else (lists too) replaces. Raises BadRequest."""
     if not isinstance(patch, dict):
-        raise BadRequest("Invalid JSON Patch")
+        raise BadRequest(f"error decoding patch: {go_text.no_home(patch, go_text.A_MAP)}")
     merged: Obj = _merge(copy(target), patch)
     return merged
 

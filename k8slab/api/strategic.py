@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from k8slab.api import schema
+from k8slab.api import go_text, schema
 from k8slab.api.causes import show
 from k8slab.api.errors import BadRequest
 from k8slab.api.objects import Obj, copy, encode
@@ -26,7 +26,7 @@ def strategic_merge_patch(target: Obj, patch: Any, definition: str) -> Obj:
     Raises BadRequest for a patch that is no object or has a directive that cannot be followed.
     """
     if not isinstance(patch, dict):
-        raise BadRequest("unable to parse the patch: a strategic merge patch is an object")
+        raise BadRequest(go_text.no_home(patch, go_text.A_MAP))
     return _merge_map(copy(target), copy(patch), _fields(definition))
 
 

@@ -118,7 +118,9 @@ def _policy(policy: Obj, path: str) -> Iterable[Cause]:
 
 def _one_limit(spec: Obj, path: str) -> Iterable[Cause]:
     if spec.get("minAvailable") is not None and spec.get("maxUnavailable") is not None:
-        yield invalid(path, spec, "minAvailable and maxUnavailable cannot be both set")
+        fields = ("minAvailable", "selector", "maxUnavailable", "unhealthyPodEvictionPolicy")
+        shown = {field[0].upper() + field[1:]: spec.get(field) for field in fields}  # as the internal struct has it
+        yield invalid(path, shown, "minAvailable and maxUnavailable cannot be both set")
 
 
 _SHARE = (count_or_percent, not_over_all)

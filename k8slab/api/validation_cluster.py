@@ -34,7 +34,9 @@ def _taints(taints: list[Obj], path: str) -> Iterable[Cause]:
     seen = set()
     for index, taint in enumerate(taints):
         if (key := (taint.get("key"), taint.get("effect"))) in seen:
-            yield duplicate(f"{path}[{index}]", taint)
+            fields = {"Key": "key", "Value": "value", "Effect": "effect"}
+            shown = {name: taint.get(field, "") for name, field in fields.items()}  # as the internal struct has it
+            yield duplicate(f"{path}[{index}]", shown | {"TimeAdded": taint.get("timeAdded")})
         seen.add(key)
 
 

@@ -34,6 +34,12 @@ from k8slab.api.objects import Obj
 
 PROTOCOLS = one_of("SCTP", "TCP", "UDP")
 RESOURCES = ("cpu", "memory", "ephemeral-storage")
+VOLUMES = (  # in the order in which Kubernetes looks at them
+    "emptyDir", "hostPath", "gitRepo", "gcePersistentDisk", "awsElasticBlockStore", "secret", "nfs", "iscsi",
+    "glusterfs", "flocker", "persistentVolumeClaim", "rbd", "cinder", "cephfs", "quobyte", "downwardAPI", "fc",
+    "vsphereVolume", "configMap", "azureFile", "portworxVolume", "azureDisk", "storageos", "projected", "scaleIO",
+    "csi", "ephemeral", "image",
+)  # fmt: skip
 HANDLERS = ("exec", "httpGet", "tcpSocket", "grpc", "sleep")
 ENV_FIELDS = (
     "metadata.name", "metadata.namespace", "metadata.uid", "spec.nodeName", "spec.serviceAccountName",
@@ -143,9 +149,25 @@ def _resources(value: Obj, path: str) -> Iterable[Cause]:
             yield from _resource_name(name, where)
             if quantities.parse(amount) < 0:
                 yield invalid(where, amount, NOT_NEGATIVE)
-            elif side == "requests" and name in limits and quantities.parse(amount) > quantities.parse(limits[name]):
-                detail = f"must be less than or equal to {name} limit of {limits[name]}"
-                yield invalid(f"{path}.requests", amount, detail)
+            if "/" in name and quantities.parse(amount) % 1:
+                yield invalid(where, quantities.canonical(amount), "must be an integer")
+            if side == "requests":
+                yield from _below_limit(name, amount, limits.get(name), path)
+
+
+def _overcommits(name: str) -> bool:
+    """Whether less of it may be requested than allowed: so it is for Kubernetes' own, but for huge pages."""
+    return "/" not in name and not name.startswith("hugepages-")
+
+
+def _below_limit(name: str, amount: str, limit: str | None, path: str) -> Iterable[Cause]:
+    if limit is None:
+        if not _overcommits(name):
+            yield required(f"{path}.limits", "Limit must be set for non overcommitable resources")
+    elif not _overcommits(name) and quantities.parse(amount) != quantities.parse(limit):
+        yield invalid(f"{path}.requests", amount, f"must be equal to {name} limit of {limit}")
+    elif quantities.parse(amount) > quantities.parse(limit):
+        yield invalid(f"{path}.requests", amount, f"must be less than or equal to {name} limit of {limit}")
 
 
 def _resource_name(name: str, path: str) -> Iterable[Cause]:
@@ -161,7 +183,9 @@ def _privileges(context: Obj, path: str) -> Iterable[Cause]:
 
 
 def _one_volume_type(volume: Obj, path: str) -> Iterable[Cause]:
-    sources = [field for field in volume if field != "name"]
+    sources = [field for field in VOLUMES if field in volume] + [
+        field for field in volume if field not in ("name", *VOLUMES)
+    ]
     if not sources:
         yield required(path, "must specify a volume type")
     yield from only_one(volume, path, sources, "may not specify more than 1 volume type")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 
 from k8slab.api import cron, names, selectors
 from k8slab.api.causes import IMMUTABLE, duplicate, invalid, required, too_many, unsupported
-from k8slab.api.checks import REQUIRED, Check, Creation, Required, Table, named, not_negative, one_of
+from k8slab.api.checks import REQUIRED, Check, Creation, Required, Table, named, not_negative, one_of, positive
 from k8slab.api.errors import Cause
 from k8slab.api.objects import Obj
 
@@ -43,6 +43,50 @@ def _indexed(spec: Obj, path: str) -> Iterable[Cause]:
     for field in ("backoffLimitPerIndex", "maxFailedIndexes", "successPolicy"):
         if spec.get(field) is not None:
             yield invalid(f"{path}.{field}", spec[field], "requires indexed completion mode")
+
+
+def _success_policy(spec: Obj, path: str) -> Iterable[Cause]:
+    """Which pods are enough: of the indexes that there are, and no more than there are."""
+    completions, where = spec.get("completions") or 0, f"{path}.successPolicy.rules"
+    for index, rule in enumerate((spec.get("successPolicy") or {}).get("rules") or ()):
+        listed, count, total = rule.get("succeededIndexes"), rule.get("succeededCount"), 0
+        if listed is None and count is None:
+            yield required(f"{where}[{index}]", "at least one of succeededCount or succeededIndexes must be specified")
+        if listed is not None:
+            try:
+                total = _count_of_indexes(listed, completions)
+            except ValueError as error:
+                yield invalid(f"{where}[{index}].succeededIndexes", listed, f"error parsing succeededIndexes: {error}")
+        if count is None:
+            continue
+        at = f"{where}[{index}].succeededCount"
+        yield from positive(count, at)
+        if count > completions:
+            detail = f"must be less than or equal to {completions} (the number of specified completions)"
+            yield invalid(at, count, detail)
+        if listed is not None and count > total:
+            what = "the number of indexes in the specified succeededIndexes field"
+            yield invalid(at, count, f"must be less than or equal to {total} ({what})")
+
+
+def _count_of_indexes(listed: str, completions: int) -> int:
+    """How many indexes `0-3,5` means. Raises ValueError for one that is too large, out of order, or no number."""
+    last, total = -1, 0
+    for interval in listed.split(",") if listed else ():
+        parts = interval.split("-")
+        if len(parts) > 2:
+            rule = "violates the requirement that an index interval can have at most two parts separated by '-'"
+            raise ValueError(f'the fragment "{interval}" {rule}')
+        for place, part in enumerate(parts):
+            if not part.isdecimal():
+                raise ValueError(f'cannot convert string to integer for index: "{part}"')
+            if int(part) >= completions:
+                raise ValueError(f'too large index: "{part}"')
+            if last >= int(part):
+                raise ValueError(f"non-increasing order, previous: {last}, current: {part}")
+            total += int(part) - last if place else 1
+            last = int(part)
+    return total
 
 
 def _failure_policy(spec: Obj, path: str) -> Iterable[Cause]:
@@ -236,7 +280,7 @@ TABLE: Table = {
         "managedBy": (named(names.domain_prefixed),),
         "completionMode": (one_of("NonIndexed", INDEXED),),
         "template": (),
-        "": (_indexed, _failure_policy, _replacement, _ends),
+        "": (_indexed, _success_policy, _failure_policy, _replacement, _ends),
     },
     "batch.v1.SuccessPolicy": {
         "rules": (Required("at least one rules must be specified when the successPolicy is specified"),),

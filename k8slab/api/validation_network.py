@@ -22,7 +22,7 @@ NOT_AT_THE_END = ("/..", "/.")
 
 def _leads_somewhere(spec: Obj, path: str) -> Iterable[Cause]:
     if not spec.get("rules") and spec.get("defaultBackend") is None:
-        yield invalid(path, spec.get("rules") or [], "either `defaultBackend` or `rules` must be specified")
+        yield invalid(path, spec.get("rules"), "either `defaultBackend` or `rules` must be specified")
 
 
 def _host(host: str, path: str) -> Iterable[Cause]:

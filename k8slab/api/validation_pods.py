@@ -6,6 +6,7 @@ pkg/apis/core/validation/validation.go (ValidatePodSpec, ValidatePodUpdate).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -21,7 +22,6 @@ from k8slab.api.checks import (
     label_map,
     named,
     node_requirement,
-    not_negative,
     one_of,
     positive,
     unique,
@@ -32,6 +32,8 @@ from k8slab.api.validation_containers import host_ports
 from k8slab.api.validation_ephemeral import ephemeral_containers, none_at_first, only_added
 from k8slab.api.validation_restarts import restart_policy
 
+MOST_SYSCTL = 253
+SYSCTL = re.compile(r"([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?")
 EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 CHANGEABLE = (
     "`spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,"
@@ -110,6 +112,17 @@ def _toleration(value: Obj, path: str) -> Iterable[Cause]:
         yield unsupported(f"{path}.operator", operator, ["Equal", "Exists"])
     if effect and effect not in EFFECTS:
         yield unsupported(f"{path}.effect", effect, EFFECTS)
+
+
+def _sysctls(sysctls: list[Obj], path: str) -> Iterable[Cause]:
+    for index, sysctl in enumerate(sysctls):
+        where, name = f"{path}[{index}].name", sysctl.get("name", "")
+        if not name:
+            yield required(where)
+        elif len(name) > MOST_SYSCTL or not SYSCTL.fullmatch(name):
+            detail = f"must have at most {MOST_SYSCTL} characters and match regex ^{SYSCTL.pattern}$"
+            yield invalid(where, name, detail)
+    yield from unique("name")(sysctls, path)
 
 
 def _weight(value: int, path: str) -> Iterable[Cause]:
@@ -206,12 +219,12 @@ TABLE: Table = {
         "serviceAccountName": (_NAME,),
         "nodeName": (_NAME,),
         "activeDeadlineSeconds": (between(1, MAX_INT32),),
-        "terminationGracePeriodSeconds": (not_negative,),
         "hostname": (named(names.dns_label),),
         "subdomain": (named(names.dns_label),),
         "priorityClassName": (_NAME,),
         "schedulingGates": (unique("name"),),
     },
+    "core.v1.PodSecurityContext": {"sysctls": (_sysctls,)},
     "core.v1.PodDNSConfig": {"nameservers": ()},
     "core.v1.HostAlias": {"ip": (REQUIRED, named(names.ip_address))},
     "core.v1.Toleration": {"": (_toleration,)},

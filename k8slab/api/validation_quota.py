@@ -5,9 +5,10 @@ Tables for `validation.py`. Source: pkg/apis/core/validation/validation.go, pkg/
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 
-from k8slab.api import names, quota
+from k8slab.api import names
 from k8slab.api.causes import IMMUTABLE, NOT_NEGATIVE, duplicate, forbidden, invalid, required
 from k8slab.api.checks import Creation, Table, named, one_of
 from k8slab.api.errors import Cause
@@ -17,7 +18,18 @@ from k8slab.api.quantities import parse
 SCOPES = (
     "BestEffort", "CrossNamespacePodAffinity", "NotBestEffort", "NotTerminating", "PriorityClass", "Terminating",
 )  # fmt: skip
+COMPUTE = frozenset({
+    f"{side}{name}" for side in ("", "requests.", "limits.") for name in ("cpu", "memory", "ephemeral-storage")
+})  # fmt: skip
+STANDARD = COMPUTE | {
+    "pods", "resourcequotas", "services", "replicationcontrollers", "secrets", "configmaps", "persistentvolumeclaims",
+    "requests.storage", "services.nodeports", "services.loadbalancers",
+}  # fmt: skip
+OF_PODS = {"pods", *(name for name in COMPUTE if "ephemeral" not in name)}
+IN_SCOPE = dict.fromkeys(SCOPES, OF_PODS) | {"BestEffort": {"pods"}}  # what a quota with such a scope can limit
+LIMITED = ("Container", "PersistentVolumeClaim", "Pod")
 WHOLE = ("pods", "services", "secrets", "configmaps", "persistentvolumeclaims", "replicationcontrollers")
+HUGE = re.compile(r"(requests\.)?hugepages-")
 MOST_PRIORITY = 1_000_000_000
 SYSTEM = {"system-node-critical": 2_000_001_000, "system-cluster-critical": 2_000_000_000}
 # Two columns of a LimitRange's item, the first at most the second: where it is said, of which of them, in which words.
@@ -36,7 +48,9 @@ def _hard(hard: Obj, path: str) -> Iterable[Cause]:
     for resource, quantity in hard.items():
         where = f"{path}[{resource}]"
         yield from (invalid(where, resource, message) for message in names.qualified_name(resource))
-        if "/" not in resource and not quota.counts(resource):
+        if "/" not in resource and resource not in STANDARD and not HUGE.match(resource):
+            if resource != "storage":
+                yield invalid(where, resource, "must be a standard resource type or fully qualified")
             yield invalid(where, resource, "must be a standard resource for quota")
         if parse(quantity) < 0:
             yield invalid(where, quantity, NOT_NEGATIVE)
@@ -44,10 +58,14 @@ def _hard(hard: Obj, path: str) -> Iterable[Cause]:
             yield invalid(where, quantity, "must be an integer")
 
 
-def _scopes(scopes: list[str], path: str) -> Iterable[Cause]:
+def _scopes(spec: Obj, path: str) -> Iterable[Cause]:
+    path, scopes = f"{path}.scopes", spec.get("scopes") or []
     for scope in scopes:
         if scope not in SCOPES:
             yield invalid(path, scopes, "unsupported scope")
+        for resource in sorted(spec.get("hard") or ()):
+            if resource in STANDARD and resource not in IN_SCOPE.get(scope, STANDARD):
+                yield invalid(path, scopes, "unsupported scope applied to resource")
     for one, other in (("BestEffort", "NotBestEffort"), ("Terminating", "NotTerminating")):
         if one in scopes and other in scopes:
             yield invalid(path, scopes, "conflicting scopes")
@@ -85,6 +103,8 @@ def _items(items: list[Obj], path: str) -> Iterable[Cause]:
     for index, item in enumerate(items):
         where, type_ = f"{path}[{index}]", item.get("type", "")
         yield from named(names.qualified_name)(type_, f"{where}.type")
+        if "/" not in type_ and type_ not in LIMITED:
+            yield invalid(f"{where}.type", type_, "must be a standard limit type or fully qualified")
         if type_ in seen:
             yield duplicate(f"{where}.type", type_)
         seen.add(type_)
@@ -136,7 +156,7 @@ def _priority_kept(class_: Obj, old: Obj) -> Iterable[Cause]:
 
 
 TABLE: Table = {
-    "core.v1.ResourceQuotaSpec": {"hard": (_hard,), "scopes": (_scopes,)},
+    "core.v1.ResourceQuotaSpec": {"hard": (_hard,), "": (_scopes,)},
     "core.v1.ScopedResourceSelectorRequirement": {"": (_scope_term,)},
     "core.v1.LimitRangeSpec": {"limits": (_items,)},
     "scheduling.v1.PriorityClass": {"preemptionPolicy": (one_of("Never", "PreemptLowerPriority"),)},

@@ -41,12 +41,13 @@ def _not_empty(kind: str) -> Check:
 
 
 def _selects_its_template(spec: Obj, path: str) -> Iterable[Cause]:
+    """No selector selects nothing, an empty one everything."""
     selector, labels = spec.get("selector"), (spec["template"].get("metadata") or {}).get("labels")
     try:
         matcher = selectors.from_object(selector)
     except (ValueError, KeyError):
         return  # the selector's own rules have said so
-    if matcher and not matcher.matches(labels or {}):
+    if selector is None or (matcher and not matcher.matches(labels or {})):
         yield invalid(f"{path}.template.metadata.labels", labels, "`selector` does not match template `labels`")
 
 
@@ -96,13 +97,18 @@ def _deadline(spec: Obj, path: str) -> Iterable[Cause]:
         yield invalid(f"{path}.progressDeadlineSeconds", deadline, "must be greater than minReadySeconds")
 
 
+def _as_go_has_it(strategy: Obj) -> Obj:
+    """Kubernetes' internal structs are shown with the names of their fields in Go."""
+    return {"Type": strategy.get("type", ""), "RollingUpdate": strategy.get("rollingUpdate")}
+
+
 def _daemon_strategy(strategy: Obj, path: str) -> Iterable[Cause]:
     type_ = strategy.get("type")
     if type_ == "RollingUpdate":
         if strategy.get("rollingUpdate") is None:
             yield required(f"{path}.rollingUpdate")
     elif type_ != "OnDelete":
-        yield unsupported(path, strategy, ["RollingUpdate", "OnDelete"])
+        yield unsupported(path, _as_go_has_it(strategy), ["RollingUpdate", "OnDelete"])
 
 
 def _daemons_can_move(rolling: Obj, path: str) -> Iterable[Cause]:
@@ -122,7 +128,7 @@ def _stateful_strategy(strategy: Obj, path: str) -> Iterable[Cause]:
         if rolling is not None:
             yield invalid(f"{path}.rollingUpdate", rolling, "only allowed for updateStrategy 'RollingUpdate'")
     elif type_ != "RollingUpdate":
-        yield invalid(path, strategy, "must be 'RollingUpdate' or 'OnDelete'")
+        yield invalid(path, _as_go_has_it(strategy), "must be 'RollingUpdate' or 'OnDelete'")
 
 
 def _management(policy: str, path: str) -> Iterable[Cause]:
@@ -196,8 +202,8 @@ TABLE: Table = {
         "template": (_runs_for_ever("ReplicaSet"),),
     },
     "apps.v1.DaemonSetSpec": {
-        "selector": (REQUIRED, _not_empty("daemonset")),
         "": (_selects_its_template,),
+        "selector": (_not_empty("daemonset"),),
         "template": (_runs_for_ever("DaemonSet"),),
         "minReadySeconds": (not_negative,),
         "updateStrategy": (_daemon_strategy,),

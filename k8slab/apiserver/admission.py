@@ -76,6 +76,8 @@ class Admission:
             raise _forbidden(kind, pod, why)
 
     def _pod(self, kind: Kind, pod: Obj) -> None:
+        if class_ := pod["spec"].get("runtimeClassName"):  # the kind is not served, so there is none
+            raise _forbidden(kind, pod, f'pod rejected: RuntimeClass "{class_}" not found')
         for limit_range in self._list("LimitRange", pod["metadata"]["namespace"]):
             limits.fill_in(pod, limit_range)
         self._within_limits(kind, pod, limits.pod_faults)

@@ -34,12 +34,22 @@ class Allocator:
 
     def address(self, services: Iterable[Obj]) -> str:
         """A free cluster IP. Raises RuntimeError when the range is used up."""
-        taken = {ip for service in services for ip in service["spec"].get("clusterIPs") or []} | {self.first, self.dns}
+        taken = held(services) | {self.first, self.dns}
         last = self.network.num_addresses - 2
         for offset in self._from(self._random.randint(2, last), 2, last):
             if (found := str(self.network[offset])) not in taken:
                 return found
         raise RuntimeError(f"no cluster IP is free in {self.network}: delete a Service")
+
+    def refusal(self, address: str, services: Iterable[Obj]) -> str:
+        """Why a Service cannot have the address it asks for; nothing, if it can."""
+        try:
+            fits = ipaddress.ip_address(address) in self.network
+        except ValueError:
+            return ""  # validation says so
+        if not fits:
+            return "the provided network does not match the current range"
+        return "provided IP is already allocated" if address in held(services) else ""
 
     def node_port(self, taken: Container[int]) -> int:
         """A free node port. Raises RuntimeError when all are used."""
@@ -51,6 +61,11 @@ class Allocator:
     @staticmethod
     def _from(start: int, first: int, last: int) -> Iterable[int]:
         return (*range(start, last + 1), *range(first, start))
+
+
+def held(services: Iterable[Obj]) -> set[str]:
+    """Every cluster IP that these Services have."""
+    return {ip for service in services for ip in service["spec"].get("clusterIPs") or []}
 
 
 def node_ports(services: Iterable[Obj]) -> Iterable[int]:

@@ -17,14 +17,14 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from k8slab.api.errors import ApiError, MethodNotAllowed, NotAcceptable, NotFound, Unauthorized
 from k8slab.api.objects import Obj, encode
-from k8slab.apiserver import discovery, resources
+from k8slab.apiserver import discovery, health, resources
 from k8slab.apiserver.asked import Asked, Metrics
 from k8slab.apiserver.connect import Connect, Streams
 from k8slab.apiserver.eviction import Evictions
@@ -32,6 +32,7 @@ from k8slab.apiserver.proxy import PROXIED, Proxy
 from k8slab.apiserver.requests import MAX_BODY, too_large
 from k8slab.apiserver.tokens import Tokens
 from k8slab.apiserver.verbs import Verbs
+from k8slab.apiserver.warnings import Warnings
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +41,8 @@ VERSION = {
     "buildDate": "2026-04-22T00:00:00Z", "goVersion": "", "compiler": "python", "platform": "linux/amd64",
 }  # fmt: skip
 BEARER = "base64url.bearer.authorization.k8s.io."
-OPEN_PATHS = ("/healthz", "/livez", "/readyz", "/version")  # as system:public-info-viewer lets anybody read
+OWNER = {"username": "k8slab", "groups": ["system:masters", "system:authenticated"]}  # whoever has the lab's token
+OPEN_PATHS = (*health.PATHS, "/version")  # as system:public-info-viewer lets anybody read
 
 
 class Answer(Response):
@@ -64,10 +66,7 @@ def build(
     api = resources.Resources(verbs, Asked(verbs, tokens, metrics))
     routes: list[BaseRoute] = [
         *(extra or []),
-        *(
-            Route(path, _health)
-            for path in ("/healthz", "/livez", "/readyz", "/livez/ping", "/healthz/ping", "/readyz/ping")
-        ),
+        *health.ROUTES,
         Route("/version", _constant(lambda _: VERSION)),
         *_both("/api", _discovery(lambda request: discovery.core_versions(request.url.netloc), named=False)),
         *_both("/apis", _discovery(lambda _: discovery.group_list(), named=True)),
@@ -91,7 +90,7 @@ def build(
         routes=routes,
         exception_handlers={ApiError: _refusal, 404: _no_such_path, 405: _no_such_method, Exception: _crash},
     )
-    return Guard(app, token, tokens, verbs.store.flush)
+    return Guard(Warnings(app), token, tokens, verbs.store.flush)
 
 
 class Guard:
@@ -111,7 +110,8 @@ class Guard:
 
         headers = dict(scope["headers"])
         refusal: ApiError | None = None
-        if not self._known(headers.get(b"authorization", b"")) and scope["path"] not in OPEN_PATHS:
+        scope["user"] = user = self._user(headers.get(b"authorization", b""))
+        if user is None and scope["path"] not in OPEN_PATHS:
             refusal = None if self._known_socket(scope) else Unauthorized("Unauthorized")
         elif (length := headers.get(b"content-length", b"0")).isdigit() and int(length) > MAX_BODY:
             refusal = None if PROXIED.match(scope["path"]) else too_large(MAX_BODY)
@@ -123,9 +123,9 @@ class Guard:
         else:
             await Answer(refusal.status(), refusal.code)(scope, receive, send)
 
-    def _known(self, header: bytes) -> bool:
+    def _user(self, header: bytes) -> Obj | None:
         scheme, _, token = header.partition(b" ")
-        return scheme.lower() == b"bearer" and self._holds(token.strip())
+        return self._holder(token.strip()) if scheme.lower() == b"bearer" else None
 
     def _known_socket(self, scope: Scope) -> bool:
         """A WebSocket may bring its token as a subprotocol, as browsers must (authentication/request/websocket)."""
@@ -133,11 +133,11 @@ class Guard:
             if name.startswith(BEARER):
                 text = name.removeprefix(BEARER)
                 with contextlib.suppress(binascii.Error, ValueError):
-                    return self._holds(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+                    return self._holder(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))) is not None
         return False
 
-    def _holds(self, token: bytes) -> bool:
-        return hmac.compare_digest(token, self._token) or self._tokens.holds(token)
+    def _holder(self, token: bytes) -> Obj | None:
+        return OWNER if hmac.compare_digest(token, self._token) else self._tokens.holder(token)
 
 
 def _both(path: str, endpoint: Callable[[Request], Awaitable[Response]]) -> list[Route]:
@@ -158,10 +158,6 @@ def _limited(receive: Receive) -> Receive:
         return message
 
     return received
-
-
-async def _health(request: Request) -> Response:
-    return PlainTextResponse("ok")
 
 
 def _constant(make: Callable[[Request], Obj]) -> Callable[[Request], Awaitable[Response]]:

@@ -59,11 +59,12 @@ class Asked:
         self._tokens = tokens
         self._metrics = metrics or NoMetrics()
 
-    def create(self, where: Target, obj: Obj) -> Obj:
-        """What POSTing an object of such a kind gives back. Raises BadRequest, Invalid, NotFound, Conflict."""
+    def create(self, where: Target, obj: Obj, user: Obj) -> Obj:
+        """What a user who POSTs an object of such a kind gets. Raises BadRequest, Invalid, NotFound, Conflict."""
         answer: Callable[[Target, Obj], Obj] = {
             "Binding": self._bind,
             "SelfSubjectAccessReview": _may,
+            "SelfSubjectReview": lambda where, review: _answered(where.kind, review, {"userInfo": user}),
             "SelfSubjectRulesReview": _rules,
         }[where.kind.kind]
         return answer(where, obj)
@@ -122,9 +123,8 @@ def _rules(where: Target, review: Obj) -> Obj:
 
 def _answered(kind: Kind, review: Obj, status: dict[str, Any]) -> Obj:
     meta = {"creationTimestamp": None, **(review.get("metadata") or {})}
-    return {
-        "kind": kind.kind, "apiVersion": kind.api_version, "metadata": meta, "spec": review["spec"], "status": status,
-    }  # fmt: skip
+    spec = {"spec": review["spec"]} if "spec" in review else {}
+    return {"kind": kind.kind, "apiVersion": kind.api_version, "metadata": meta, **spec, "status": status}
 
 
 def _check_duration(seconds: int) -> None:

@@ -6,7 +6,7 @@ address is brought up to date. Sources: pkg/controlplane, pkg/registry/schedulin
 
 from __future__ import annotations
 
-from k8slab.api.errors import AlreadyExists, Invalid
+from k8slab.api.errors import Invalid
 from k8slab.api.kinds import KINDS
 from k8slab.api.objects import Key, Obj, key_of
 from k8slab.api.volumes import LOCAL
@@ -67,10 +67,10 @@ def is_bootstrap(obj: Obj) -> bool:
 
 
 def _create(verbs: Verbs, obj: Obj) -> bool:
-    try:
-        verbs.create(KINDS[obj["kind"]], obj, obj["metadata"].get("namespace", ""))
-    except AlreadyExists:
+    kind, key = KINDS[obj["kind"]], key_of(obj)
+    if verbs.store.get(kind.resource, key):
         return False
+    verbs.create(kind, obj, key.namespace)
     return True
 
 

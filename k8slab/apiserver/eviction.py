@@ -53,7 +53,7 @@ class Evictions:
         if isinstance(sent, dict) and sent.get("apiVersion") == "policy/v1beta1":
             sent = {**sent, "apiVersion": "policy/v1"}
         raw = b"" if "protobuf" in content else body
-        wish, _ = checked(sent, EVICTION, raw, request.query_params.get("fieldValidation") or "Warn")
+        wish = checked(sent, EVICTION, raw, request.query_params.get("fieldValidation") or "Warn")
         options = _options(wish, dict(request.query_params))
         name, namespace = request.path_params["name"], request.path_params["namespace"]
         if wish.get("metadata", {}).get("name") != name:

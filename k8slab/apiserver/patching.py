@@ -19,6 +19,7 @@ from k8slab.api.objects import Obj, encode
 from k8slab.apiserver import scale
 from k8slab.apiserver.agreement import expect_type
 from k8slab.apiserver.requests import keeping_reset, query_flag, read_object
+from k8slab.apiserver.warnings import warn
 
 JSON, STRATEGIC = "application/json-patch+json", "application/strategic-merge-patch+json"
 APPLY = "application/apply-patch+yaml"
@@ -30,8 +31,8 @@ PATCHES: dict[str, Callable[[Obj, Any, str], Obj]] = {
 ACCEPTED = (*PATCHES, APPLY)
 
 
-def change(kind: Kind, form: str, body: bytes, validation: str, warnings: list[str]) -> Callable[[Obj], Obj]:
-    """What a patch does to an object; called later, it adds to the warnings. Raises BadRequest, Invalid, TooLarge."""
+def change(kind: Kind, form: str, body: bytes, validation: str) -> Callable[[Obj], Obj]:
+    """What a patch does to an object. Raises BadRequest, Invalid, TooLarge."""
     wish = read_object(body, "application/json")
     doubled = [] if validation == "Ignore" else duplicates.find(body)
     doubled = [f"json patch {said}" if form == JSON else said for said in doubled]
@@ -45,7 +46,7 @@ def change(kind: Kind, form: str, body: bytes, validation: str, warnings: list[s
         found = [*doubled, *(sorted(findings.strict) if form == STRATEGIC else findings.strict)]
         if found and validation == "Strict":
             raise _refusal(shown, f"strict decoding error: {', '.join(found)}")
-        warnings.extend(found if validation == "Warn" else ())
+        warn(*(found if validation == "Warn" else ()))
         return to_stored(kind, keeping_reset(findings.pruned, patched))
 
     return changed
@@ -70,8 +71,7 @@ def configuration(kind: Kind, body: bytes) -> Obj:
     except BadRequest as error:
         raise BadRequest(f"error decoding YAML: {error.message}") from None
     if not isinstance(config, dict):
-        into = f"json: cannot unmarshal {go_text.kind(config)} into Go value of type map[string]interface {{}}"
-        raise BadRequest(f"error decoding YAML: {into}")
+        raise BadRequest(f"error decoding YAML: {go_text.no_home(config, go_text.A_MAP)}")
     group_version = "/".join((kind.group, kind.version))
     sent = str(config.get("apiVersion", ""))
     if (sent, config.get("kind")) != (kind.api_version, kind.kind):
@@ -87,9 +87,7 @@ def configuration(kind: Kind, body: bytes) -> Obj:
     return config
 
 
-def applying(
-    kind: Kind, body: bytes, writer: Writer, now: str, query: dict[str, str], warnings: list[str]
-) -> Callable[[Obj], Applied]:
+def applying(kind: Kind, body: bytes, writer: Writer, now: str, query: dict[str, str]) -> Callable[[Obj], Applied]:
     """What an apply patch does to an object (empty: there is none yet). Called later, it raises ApplyConflict, and
     BadRequest for doubled fields when asked to be strict."""
     config, force = conversion.stored(kind, configuration(kind, body)), query_flag(query, "force")
@@ -102,7 +100,7 @@ def applying(
             said = f"error converting YAML to JSON: {doubled[0]}"
             if validation == "Strict":
                 raise BadRequest(f"error strict decoding YAML: {said}")
-            warnings.append(said)
+            warn(said)
         findings = typed.check(done.obj, definition)
         if findings.type_error:
             raise Refused(f"failed to convert new typed object to {kind.kind}: {findings.type_error}")

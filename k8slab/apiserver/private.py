@@ -109,7 +109,7 @@ def routes(hooks: Hooks) -> list[Route]:
     async def what_if(request: Request) -> Response:
         text, kind = await request.body(), KINDS["Pod"]
         sent = read_object(text, request.headers.get("content-type", ""))
-        pod, _ = checked(sent, kind, text, "Strict")
+        pod = checked(sent, kind, text, "Strict")
         return _answer(hooks.what_if(pod))
 
     posts = {

@@ -16,6 +16,7 @@ from k8slab.api.errors import BadRequest, NotFound, TooLarge, UnsupportedMediaTy
 from k8slab.api.kinds import BY_PATH, Kind
 from k8slab.api.objects import Obj
 from k8slab.apiserver.bodies import read_json, shallow
+from k8slab.apiserver.warnings import warn
 
 MAX_BODY = 3 * 1024 * 1024  # as a real API server: 3 MiB a request
 MAX_NUMBER = 2**63 - 1  # what fits into Kubernetes' numbers
@@ -55,6 +56,11 @@ def target(path: str) -> Target:
 def table_version(accept: str) -> bool:
     """Whether the client would rather have a Table (kubectl get)."""
     return "as=Table" in accept and "meta.k8s.io" in accept
+
+
+def only_table(accept: str) -> bool:
+    """Whether the client takes a Table and nothing else."""
+    return all("as=Table" in form for form in accept.split(",") if form.strip()) and table_version(accept)
 
 
 def included(query: Mapping[str, str]) -> str:
@@ -120,8 +126,8 @@ def too_large(limit: int) -> TooLarge:
     return TooLarge(f"Request entity too large: limit is {limit}")
 
 
-def checked(obj: Any, kind: Kind, raw: bytes, validation: str) -> tuple[Obj, list[str]]:
-    """The object with its structure checked, and warnings. Raises BadRequest for a wrong type, and for unknown or
+def checked(obj: Any, kind: Kind, raw: bytes, validation: str) -> Obj:
+    """The object with its structure checked. Raises BadRequest for a wrong type, and for unknown or
     doubled fields if the client said fieldValidation=Strict (the default is Warn, as in Kubernetes)."""
     if not isinstance(obj, dict):
         raise BadRequest(
@@ -137,7 +143,9 @@ def checked(obj: Any, kind: Kind, raw: bytes, validation: str) -> tuple[Obj, lis
         raise BadRequest(
             f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: strict decoding error: {said}'
         )
-    return keeping_reset(findings.pruned, obj), [] if validation == "Ignore" else list(findings.strict)
+    if validation != "Ignore":
+        warn(*findings.strict)
+    return keeping_reset(findings.pruned, obj)
 
 
 def keeping_reset(pruned: Obj, sent: Obj) -> Obj:

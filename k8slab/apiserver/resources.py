@@ -14,10 +14,11 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from k8slab.api import conversion, typed
-from k8slab.api.errors import BadRequest, MethodNotAllowed
+from k8slab.api.errors import BadRequest, MethodNotAllowed, NotAcceptable
 from k8slab.api.kinds import BY_PATH, Kind
 from k8slab.api.objects import Obj, encode
 from k8slab.api.schema import META
+from k8slab.api.warnings import DEPRECATED_KINDS
 from k8slab.apiserver import scale, watch, writes
 from k8slab.apiserver.agreement import expect_type
 from k8slab.apiserver.asked import TOKEN_REQUEST, Asked
@@ -27,6 +28,7 @@ from k8slab.apiserver.paging import future, listed
 from k8slab.apiserver.requests import (
     Target,
     included,
+    only_table,
     query_flag,
     query_revision,
     read_object,
@@ -36,6 +38,7 @@ from k8slab.apiserver.requests import (
 from k8slab.apiserver.selection import Selection
 from k8slab.apiserver.table import table
 from k8slab.apiserver.verbs import Verbs, allowed
+from k8slab.apiserver.warnings import warn
 
 BINDING = BY_PATH["", "v1", "bindings"]
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -50,6 +53,8 @@ class Resources:
 
     async def handle(self, request: Request) -> Response:
         where = target(request.scope["path"])  # not request.url: parsing that drops line breaks
+        if deprecated := DEPRECATED_KINDS.get(where.kind.kind):
+            warn(deprecated)
         query = dict(request.query_params)
         if where.kind.kept == "nowhere":
             return await self._ask(request, where, query)
@@ -77,7 +82,7 @@ class Resources:
     async def _change(self, request: Request, where: Target, query: dict[str, str]) -> Response:
         """PUT and PATCH, of an object or its status."""
         new = await writes.change(self._verbs, request, where, query)
-        return self._shown(request, where.kind, new.obj, new.code, new.warnings)
+        return self._shown(request, where.kind, new.obj, new.code)
 
     async def _delete(self, request: Request, where: Target, query: dict[str, str]) -> Response:
         options = await _delete_options(request, query)
@@ -116,7 +121,7 @@ class Resources:
         if request.method != "POST":
             raise MethodNotAllowed("the server does not allow this method on the requested resource", {})
         new = await writes.create(self._verbs, request, where, query)
-        return self._shown(request, kind, new.obj, new.code, new.warnings)
+        return self._shown(request, kind, new.obj, new.code)
 
     def _list(self, request: Request, where: Target, query: dict[str, str]) -> Response:
         wanted = ListOptions.read(query)
@@ -180,9 +185,11 @@ class Resources:
         reads = "get" if where.name else "list"
         allowed(where.kind, {"GET": reads, "POST": "create"}.get(request.method, ""))
         if request.method == "POST":
-            obj, warnings = await writes.body(request, where.kind, query)
+            if only_table(request.headers.get("accept", "")):
+                raise NotAcceptable("only the following media types are accepted: application/json")
+            obj = await writes.body(request, where.kind, query)
             expect_type(where.kind, obj)
-            return self._shown(request, where.kind, self._asked.create(where, obj), 201, warnings)
+            return self._shown(request, where.kind, self._asked.create(where, obj, request.scope["user"]), 201)
         found = self._asked.metrics(where, _selection(where.kind, query))
         if table_version(request.headers.get("accept", "")):
             return _answer(self._table(where.kind, found, {}, query))
@@ -194,10 +201,10 @@ class Resources:
         if where.subresource == "scale":
             return await self._scale(request, where, query)
         if where.subresource == "token" and request.method == "POST":
-            obj, _ = await writes.body(request, TOKEN_REQUEST, query)
+            obj = await writes.body(request, TOKEN_REQUEST, query)
             return _answer(self._asked.token(where, obj), 201)
         if where.subresource == "binding" and request.method == "POST":
-            binding, _ = await writes.body(request, BINDING, query)
+            binding = await writes.body(request, BINDING, query)
             self._verbs.bind(where.namespace, where.name, binding)
             return _answer(
                 {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}, 201
@@ -218,16 +225,11 @@ class Resources:
 
     # ---- bodies and answers -------------------------------------------------------------------------------------
 
-    def _shown(self, request: Request, kind: Kind, obj: Obj, code: int = 200, warnings: Sequence[str] = ()) -> Response:
+    def _shown(self, request: Request, kind: Kind, obj: Obj, code: int = 200) -> Response:
         if table_version(request.headers.get("accept", "")) and request.method == "GET":
             meta = {"resourceVersion": obj["metadata"]["resourceVersion"]}
             return _answer(self._table(kind, [obj], meta, request.query_params))
-        response = _answer(conversion.served(kind, obj), code)
-        for warning in warnings:
-            said = "".join(char for char in " ".join(warning.split()) if char.isprintable())
-            escaped = said.replace("\\", "\\\\").replace('"', '\\"')
-            response.raw_headers.append((b"warning", f'299 - "{escaped}"'.encode(errors="replace")))
-        return response
+        return _answer(conversion.served(kind, obj), code)
 
 
 def digest(body: bytes) -> str:

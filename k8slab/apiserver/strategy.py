@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from k8slab.api.causes import forbidden, invalid
+from k8slab.api.causes import forbidden
 from k8slab.api.errors import Cause
 from k8slab.api.objects import Obj, labels_of
 from k8slab.api.quantities import parse
-from k8slab.apiserver.allocator import Allocator, node_ports
+from k8slab.apiserver.allocator import Allocator
 from k8slab.apiserver.strategy_base import Strategy
 from k8slab.apiserver.strategy_pods import first_conditions, merge_label_keys
+from k8slab.apiserver.strategy_services import ServiceStrategy
 from k8slab.apiserver.strategy_workloads import (
     DaemonSetStrategy,
     JobStrategy,
@@ -76,9 +77,10 @@ class NamespaceStrategy(Strategy):
 
 
 class NodeStrategy(Strategy):
-    """A node that has not spoken yet takes no pods."""
+    """A node that has not spoken yet takes no pods. Its range of addresses is said in two fields, which agree."""
 
     def create(self, obj: Obj) -> list[Cause]:
+        self._one_range(obj.get("spec") or {})
         ready = next((c for c in (obj.get("status") or {}).get("conditions") or [] if c["type"] == "Ready"), None)
         if ready is None or ready["status"] != "True":
             taints = obj.setdefault("spec", {}).setdefault("taints", [])
@@ -86,66 +88,15 @@ class NodeStrategy(Strategy):
                 taints.append({"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"})
         return []
 
-
-class ServiceStrategy(Strategy):
-    """A Service gets its cluster IP and node ports, and keeps them through updates that leave them out."""
-
-    def __init__(self, services: Callable[[], Iterable[Obj]], allocator: Allocator) -> None:
-        self._services = services
-        self._allocator = allocator
-
-    def create(self, obj: Obj) -> list[Cause]:
-        spec = obj.setdefault("spec", {})
-        obj["status"] = {"loadBalancer": {}}
-        return self._addresses(spec) + self._node_ports(spec)
-
     def update(self, obj: Obj, old: Obj) -> list[Cause]:
-        spec, before = obj["spec"], old["spec"]
-        if spec.get("type") != "ExternalName" and before.get("type") != "ExternalName":
-            for field in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"):
-                if not spec.get(field) and before.get(field):
-                    spec[field] = before[field]
-        if spec.get("clusterIP") != before.get("clusterIP") and spec.get("clusterIPs") == before.get("clusterIPs"):
-            spec["clusterIPs"] = [spec["clusterIP"]] if spec.get("clusterIP") else []
-        held = {
-            (p.get("name"), p["port"], p.get("protocol")): p["nodePort"]
-            for p in before.get("ports") or []
-            if "nodePort" in p
-        }
-        if spec.get("type") in ("NodePort", "LoadBalancer"):
-            for port in spec.get("ports") or []:
-                if key := held.get((port.get("name"), port.get("port"), port.get("protocol"))):
-                    port.setdefault("nodePort", key)
-        return self._addresses(spec) + self._node_ports(spec)
-
-    def _addresses(self, spec: Obj) -> list[Cause]:
-        if spec.get("type") == "ExternalName":
-            return []
-        if spec.get("clusterIP") != "None" and not spec.get("clusterIP"):
-            try:
-                spec["clusterIP"] = self._allocator.address(self._services())
-            except RuntimeError as error:
-                return [invalid("spec.clusterIP", "", str(error))]
-        spec.setdefault("clusterIPs", [spec["clusterIP"]])
-        spec.setdefault("ipFamilies", ["IPv4"])
-        spec.setdefault("ipFamilyPolicy", "SingleStack")
+        self._one_range(obj.get("spec") or {})
         return []
 
-    def _node_ports(self, spec: Obj) -> list[Cause]:
-        ports = spec.get("ports") or []
-        if spec.get("type") not in ("NodePort", "LoadBalancer"):
-            for port in ports:
-                port.pop("nodePort", None)
-            return []
-        taken = {*node_ports(self._services()), *node_ports([{"spec": spec}])}
-        for index, port in enumerate(ports):
-            if not port.get("nodePort"):
-                try:
-                    port["nodePort"] = self._allocator.node_port(taken)
-                except RuntimeError as error:
-                    return [invalid(f"spec.ports[{index}].nodePort", 0, str(error))]
-                taken.add(port["nodePort"])
-        return []
+    @staticmethod
+    def _one_range(spec: Obj) -> None:
+        """The old field counts where both are set (pkg/apis/core/v1/conversion.go)."""
+        if spec.get("podCIDR") and spec["podCIDR"] not in (spec.get("podCIDRs") or ())[:1]:
+            spec["podCIDRs"] = [spec["podCIDR"]]
 
 
 def strategies(

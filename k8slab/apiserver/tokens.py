@@ -45,18 +45,26 @@ class Tokens:
         body = f"{_text(encode(_HEADER))}.{_text(encode(claims))}"
         return f"{body}.{_text(self._sign(body))}"
 
-    def holds(self, token: bytes) -> bool:
-        """Whether it is one of ours, for us, still in time, and its ServiceAccount is still there."""
+    def holder(self, token: bytes) -> Obj | None:
+        """Who has it, if it is one of ours, for us, still in time, and its ServiceAccount is still there."""
         body, _, signature = token.rpartition(b".")
         if not body or not hmac.compare_digest(signature, _text(self._sign(body.decode("latin-1"))).encode()):
-            return False
+            return None
         claims = _claims(body)
         about = claims["kubernetes.io"]
         account = self._verbs.store.get(
             KINDS["ServiceAccount"].resource, Key(about["namespace"], about["serviceaccount"]["name"])
         )
         in_time = claims["exp"] > self._verbs.clock.time() and ISSUER in claims["aud"]
-        return in_time and account is not None and account["metadata"]["uid"] == about["serviceaccount"]["uid"]
+        if not in_time or account is None or account["metadata"]["uid"] != about["serviceaccount"]["uid"]:
+            return None
+        accounts = "system:serviceaccounts"
+        return {
+            "username": claims["sub"],
+            "uid": about["serviceaccount"]["uid"],
+            "groups": [accounts, f"{accounts}:{about['namespace']}", "system:authenticated"],
+            "extra": {"authentication.kubernetes.io/credential-id": [f"JTI={claims['jti']}"]},
+        }
 
     def _sign(self, body: str) -> bytes:
         return hmac.digest(self._key, body.encode("latin-1"), "sha256")

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from typing import Any
 
+from k8slab.api import warnings
 from k8slab.api.defaults import apply_defaults
 from k8slab.api.errors import (
     AlreadyExists,
@@ -38,6 +39,7 @@ from k8slab.apiserver.requests import too_large
 from k8slab.apiserver.selection import Selection
 from k8slab.apiserver.strategy import strategies
 from k8slab.apiserver.strategy_base import Strategy
+from k8slab.apiserver.warnings import listening, warn
 from k8slab.clock import Clock
 from k8slab.store.base import Exists, Full, Missing, Stale, Store
 
@@ -195,6 +197,8 @@ class Verbs:
         if settle(obj, old) is old:  # nothing changed, or only the time at which nobody changed anything
             return old
         self._refuse(kind, obj, [*causes, *validate(obj, old, subresource)])
+        if not subresource and listening():
+            warn(*warnings.of_change(obj, old))
         if is_terminating(obj) and self._may_go(obj):
             return self._store(kind, lambda: self.store.delete(kind.resource, key), obj, dry_run)
         if subresource:
@@ -290,6 +294,8 @@ class Verbs:
         causes = self._strategy(kind).create(obj)
         self._refuse(kind, obj, causes + validate(obj))
         self._admission.check(kind, obj)
+        if listening():
+            warn(*warnings.of_new(obj))
 
     def _strategy(self, kind: Kind) -> Strategy:
         return self._strategies.get(kind.kind) or Strategy()

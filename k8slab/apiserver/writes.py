@@ -28,18 +28,17 @@ class Written(NamedTuple):
 
     obj: Obj
     code: int = 200
-    warnings: tuple[str, ...] = ()
 
 
 async def create(verbs: Verbs, request: Request, where: Target, query: Query) -> Written:
     """POST to a collection."""
     options.check_write("POST", query)
-    obj, warnings = await body(request, where.kind, query)
+    obj = await body(request, where.kind, query)
     if (obj.get("metadata") or {}).get("resourceVersion"):
         raise Refused("resourceVersion should not be set on objects to be created")
     owners = _owners(verbs, where, _writer(request, where, query))
     new = verbs.create(where.kind.stored, obj, where.namespace, dry_run=_dry_run(query), owners=owners)
-    return Written(new, 201, tuple(warnings))
+    return Written(new, 201)
 
 
 async def change(verbs: Verbs, request: Request, where: Target, query: Query) -> Written:
@@ -50,18 +49,15 @@ async def change(verbs: Verbs, request: Request, where: Target, query: Query) ->
     kind, at, dry_run = where.kind.stored, (where.name, where.namespace), _dry_run(query)
     owners = _owners(verbs, where, _writer(request, where, query))
     if form:
-        warnings: list[str] = []
-        wanted = patching.change(
-            where.kind, form, await request.body(), query.get("fieldValidation") or "Warn", warnings
-        )
+        wanted = patching.change(where.kind, form, await request.body(), query.get("fieldValidation") or "Warn")
     else:
-        obj, warnings = await body(request, where.kind, query)
+        obj = await body(request, where.kind, query)
         if not where.subresource:
             new, created = verbs.replace(kind, *at, obj, dry_run=dry_run, owners=owners)
-            return Written(new, 201 if created else 200, tuple(warnings))
+            return Written(new, 201 if created else 200)
         wanted = _always(obj)
     new = verbs.update(kind, *at, wanted, subresource=where.subresource, dry_run=dry_run, owners=owners)
-    return Written(new, warnings=tuple(warnings))
+    return Written(new)
 
 
 async def change_scale(verbs: Verbs, request: Request, where: Target, query: Query) -> Written:
@@ -86,13 +82,12 @@ async def change_scale(verbs: Verbs, request: Request, where: Target, query: Que
 
 
 async def _apply(verbs: Verbs, request: Request, where: Target, query: Query) -> Written:
-    warnings: list[str] = []
     writer = _writer(request, where, query)
-    applied = patching.applying(where.kind, await request.body(), writer, _now(verbs), query, warnings)
+    applied = patching.applying(where.kind, await request.body(), writer, _now(verbs), query)
     new, created = verbs.apply(
         where.kind.stored, where.name, where.namespace, applied, subresource=where.subresource, dry_run=_dry_run(query)
     )
-    return Written(new, 201 if created else 200, tuple(warnings))
+    return Written(new, 201 if created else 200)
 
 
 def _form(request: Request, query: Query) -> str:
@@ -105,13 +100,13 @@ def _form(request: Request, query: Query) -> str:
     return form
 
 
-async def body(request: Request, kind: Kind, query: Query) -> tuple[Obj, list[str]]:
-    """What was sent, its structure checked, in the form in which it is stored; and warnings. Raises BadRequest."""
+async def body(request: Request, kind: Kind, query: Query) -> Obj:
+    """What was sent, its structure checked, in the form in which it is stored. Raises BadRequest."""
     text = await request.body()
     content = _content(request)
     raw = b"" if "protobuf" in content else text
-    found, warnings = checked(read_object(text, content), kind, raw, query.get("fieldValidation") or "Warn")
-    return to_stored(kind, found), warnings
+    found = checked(read_object(text, content), kind, raw, query.get("fieldValidation") or "Warn")
+    return to_stored(kind, found)
 
 
 def _writer(request: Request, where: Target, query: Query) -> Writer:

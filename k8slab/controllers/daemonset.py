@@ -137,7 +137,10 @@ class DaemonSetController(Controller[Key]):
 
     def _report(self, key: Key, status: Obj) -> None:
         current = self.client.get("DaemonSet", key.name, key.namespace)
-        if status != current.get("status"):
+        before = current.get("status") or {}
+        if "conditions" in before:
+            status = {**status, "conditions": before["conditions"]}  # somebody's: no controller sets any
+        if status != before:
             self.client.update({**current, "status": status}, "status")
 
 

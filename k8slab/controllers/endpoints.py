@@ -2,7 +2,7 @@
 
 kubeproxy and the views read the slices; `kubectl describe service` too. Here they are carried out; which pods, ports
 and slices there should be is decided in `endpoint_slices.py`, pure. The rules are Kubernetes' (pkg/controller/endpoint,
-staging/src/k8s.io/endpointslice). Endpoints that users write are not mirrored into slices.
+staging/src/k8s.io/endpointslice). Endpoints that users write are the business of `mirroring.py`.
 """
 
 from __future__ import annotations

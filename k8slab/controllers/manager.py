@@ -11,6 +11,8 @@ from k8slab.controllers.endpoints import EndpointsController, EndpointSliceContr
 from k8slab.controllers.ephemeral import EphemeralVolumeController
 from k8slab.controllers.job import JobController
 from k8slab.controllers.job_release import JobPodReleaser
+from k8slab.controllers.mirroring import EndpointSliceMirroringController
+from k8slab.controllers.node_ttl import NodeTTLController
 from k8slab.controllers.nodelifecycle import NodeLifecycleController, TaintEvictionController
 from k8slab.controllers.persistentvolume import PersistentVolumeController
 from k8slab.controllers.podgc import PodGarbageCollector
@@ -33,7 +35,9 @@ CONTROLLERS = (
     CronJobController,
     EndpointsController,
     EndpointSliceController,
+    EndpointSliceMirroringController,
     NodeLifecycleController,
+    NodeTTLController,
     TaintEvictionController,
     PodGarbageCollector,
     DisruptionController,

@@ -52,7 +52,10 @@ class NamespaceController(Controller[Key]):
         if not self._content("Pod", key.name):
             for kind in self.resources:
                 failures += await self._delete(kind, key.name)
-        left = {kind: objects for kind in self.resources if (objects := self._content(kind, key.name))}
+        pods = self._content("Pod", key.name)  # as long as there are any, nothing else is looked at
+        left = {"Pod": pods} if pods else {
+            kind: objects for kind in self.resources if (objects := self._content(kind, key.name))
+        }  # fmt: skip
         self._report(key.name, conditions(self.resources, left, failures))
         if not left:
             self._finalize(key.name)

@@ -167,7 +167,8 @@ class StatefulSetController(Controller[Key]):
 
     def _report(self, key: Key, status: Obj) -> None:
         current = self.client.get("StatefulSet", key.name, key.namespace)
-        if status != current.get("status"):
+        before = {field: value for field, value in (current.get("status") or {}).items() if field != "conditions"}
+        if status != before:  # conditions are somebody else's, and go with the next change, as in Kubernetes
             self.client.update({**current, "status": status}, "status")
 
     def _forget(self, set_: Obj, pods: list[Obj], versions: Versions, past: History) -> None:

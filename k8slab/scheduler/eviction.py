@@ -10,7 +10,7 @@ import logging
 from k8slab.api.errors import ApiError, Conflict, NotFound
 from k8slab.api.objects import Obj, is_terminating, key_of, with_condition
 from k8slab.client.base import Client
-from k8slab.client.events import Recorder
+from k8slab.client.event_series import SeriesRecorder
 from k8slab.clock import Clock
 from k8slab.scheduler.podinfo import PodInfo, priority_of
 from k8slab.scheduler.preempt import BY_SCHEDULER, TARGET, Candidate
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 class Evictions:
     """The scheduler's hand on other pods."""
 
-    def __init__(self, client: Client, clock: Clock, recorder: Recorder) -> None:
+    def __init__(self, client: Client, clock: Clock, recorder: SeriesRecorder) -> None:
         self._client, self._clock, self._recorder = client, clock, recorder
         self._pods = client.informer("Pod")
 
@@ -57,7 +57,8 @@ class Evictions:
         except ApiError as error:
             log.warning("%s/%s could not be preempted: %s", namespace, name, error)
             return
-        self._recorder.event(victim, "Normal", "Preempted", f"Preempted by pod {pod.uid} on node {node}")
+        said = f"Preempted by pod {pod.uid} on node {node}"
+        self._recorder.event(victim, "Normal", "Preempted", "Preempting", said, related=pod.pod)
 
     def _patch(self, pod: Obj, status: Obj) -> None:
         namespace, name = key_of(pod)

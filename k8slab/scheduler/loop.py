@@ -17,7 +17,7 @@ from typing import Any
 from k8slab.api.errors import ApiError, Conflict, NotFound
 from k8slab.api.objects import Key, Obj, is_terminating, key_of, labels_of, with_condition
 from k8slab.client.base import Client
-from k8slab.client.events import Recorder
+from k8slab.client.event_series import SeriesRecorder
 from k8slab.clock import Clock
 from k8slab.scheduler.batch import Batch
 from k8slab.scheduler.cache import Cache
@@ -44,7 +44,7 @@ TURN = 8  # pods placed before others on the event loop have theirs
 class Scheduler:
     """Places the pods that ask for it by `spec.schedulerName`. The recorder speaks as component `default-scheduler`."""
 
-    def __init__(self, client: Client, clock: Clock, recorder: Recorder, name: str = NAME) -> None:
+    def __init__(self, client: Client, clock: Clock, recorder: SeriesRecorder, name: str = NAME) -> None:
         self._client, self._clock, self._recorder, self._name = client, clock, recorder, name
         self._work = asyncio.Event()
         self.queue = SchedulingQueue(clock, self._work.set)
@@ -134,7 +134,8 @@ class Scheduler:
         namespace, name = entry.key
         self._client.bind(namespace, name, decision.node, pod["metadata"].get("uid", ""))
         self.queue.remove(entry.key)
-        self._recorder.event(pod, "Normal", "Scheduled", f"Successfully assigned {namespace}/{name} to {decision.node}")
+        said = f"Successfully assigned {namespace}/{name} to {decision.node}"
+        self._recorder.event(pod, "Normal", "Scheduled", "Binding", said)
 
     def _has_volumes(self, storage: Storage, node: str) -> bool:
         """Whether all claims are bound; those that waited for this are, soon."""
@@ -202,7 +203,7 @@ class Scheduler:
 
     def _say_failed(self, pod: Obj, reason: str, message: str, nominated: str = "") -> None:
         """Event and condition, and on which node room is being made for it, if on any."""
-        self._recorder.event(pod, "Warning", "FailedScheduling", message)
+        self._recorder.event(pod, "Warning", "FailedScheduling", "Scheduling", message)
         new = {"type": "PodScheduled", "status": "False", "reason": reason, "message": message, "lastProbeTime": None}
         if generation := pod["metadata"].get("generation"):
             new["observedGeneration"] = generation

@@ -108,7 +108,18 @@ CONTAINERS = [
             f'{C}.resources.requests[colour]: Invalid value: "colour": must be a standard resource for containers',
         ],
     ),
-    ({"resources": {"requests": {"example.com/gpu": "1"}}}, []),
+    ({"resources": {"requests": {"example.com/gpu": "1"}, "limits": {"example.com/gpu": "1"}}}, []),
+    (
+        {"resources": {"requests": {"example.com/gpu": "1"}}},
+        [f"{C}.resources.limits: Required value: Limit must be set for non overcommitable resources"],
+    ),
+    (
+        {"resources": {"requests": {"example.com/gpu": "1500m"}, "limits": {"example.com/gpu": "2"}}},
+        [
+            f'{C}.resources.requests[example.com/gpu]: Invalid value: "1500m": must be an integer',
+            f'{C}.resources.requests: Invalid value: "1500m": must be equal to example.com/gpu limit of 2',
+        ],
+    ),
     ({"livenessProbe": {}}, [f"{C}.livenessProbe: Required value: must specify a handler type"]),
     (
         {"livenessProbe": {"exec": {"command": ["true"]}, "httpGet": {"port": 80}}},

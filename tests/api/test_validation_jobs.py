@@ -138,3 +138,26 @@ def test_the_template_in_a_cron_job_has_no_selector_of_its_own():
     assert said(made) == [
         'spec.jobTemplate.spec.selector: Invalid value: {"matchLabels":{"a":"b"}}: `selector` will be auto-generated'
     ]
+
+
+@pytest.mark.parametrize(
+    ("rule", "problem"),
+    [
+        ({"succeededIndexes": "0-2,4"}, ""),
+        ({"succeededIndexes": "0-2", "succeededCount": 3}, ""),
+        ({}, ": Required value: at least one of succeededCount or succeededIndexes must be specified"),
+        ({"succeededIndexes": "5"}, '.succeededIndexes: Invalid value: "5": {} too large index: "5"'),
+        ({"succeededIndexes": "a"}, '.succeededIndexes: Invalid value: "a": {} cannot convert string to integer for index: "a"'),
+        ({"succeededIndexes": "3,1"}, '.succeededIndexes: Invalid value: "3,1": {} non-increasing order, previous: 3, current: 1'),
+        ({"succeededIndexes": "0-1-2"}, '.succeededIndexes: Invalid value: "0-1-2": {} the fragment "0-1-2" violates the '
+         "requirement that an index interval can have at most two parts separated by '-'"),
+        ({"succeededCount": 6}, ".succeededCount: Invalid value: 6: must be less than or equal to 5 (the number of "
+         "specified completions)"),
+        ({"succeededIndexes": "1", "succeededCount": 2}, ".succeededCount: Invalid value: 2: must be less than or equal "
+         "to 1 (the number of indexes in the specified succeededIndexes field)"),
+    ],
+)  # fmt: skip
+def test_a_success_policy_speaks_of_indexes_that_there_are(rule, problem):
+    made = job(completions=5, completionMode="Indexed", successPolicy={"rules": [rule]})
+    wanted = f"spec.successPolicy.rules[0]{problem}".replace("{}", "error parsing succeededIndexes:")
+    assert said(made) == ([wanted] if problem else [])

@@ -90,11 +90,11 @@ CASES = [
     (budget(minAvailable="50%"), []),
     (budget(minAvailable="150%"), ['spec.minAvailable: Invalid value: "150%": must not be greater than 100%']),
     (budget(minAvailable=1, maxUnavailable=1), [
-        'spec: Invalid value: {"selector":{"matchLabels":{"app":"a"}},"minAvailable":1,"maxUnavailable":1}: '
-        "minAvailable and maxUnavailable cannot be both set"
+        'spec: Invalid value: {"MinAvailable":1,"Selector":{"matchLabels":{"app":"a"}},"MaxUnavailable":1,'
+        '"UnhealthyPodEvictionPolicy":null}: minAvailable and maxUnavailable cannot be both set'
     ]),
     (ingress(path()), []),
-    (ingress(), ["spec: Invalid value: []: either `defaultBackend` or `rules` must be specified"]),
+    (ingress(), ["spec: Invalid value: null: either `defaultBackend` or `rules` must be specified"]),
     (ingress(path(), host="10.0.0.1"), [
         'spec.rules[0].host: Invalid value: "10.0.0.1": must be a DNS name, not an IP address'
     ]),
@@ -143,9 +143,14 @@ CASES = [
     (obj("apps/v1", "ControllerRevision", revision=1), ["data: Required value: data is mandatory"]),
     (obj("v1", "ResourceQuota", spec={"hard": {"pods": "1.5", "fish": "2", "cpu": "-1"}}), [
         'spec.hard[pods]: Invalid value: "1500m": must be an integer',
+        'spec.hard[fish]: Invalid value: "fish": must be a standard resource type or fully qualified',
         'spec.hard[fish]: Invalid value: "fish": must be a standard resource for quota',
         'spec.hard[cpu]: Invalid value: "-1": must be greater than or equal to 0',
     ]),
+    (obj("v1", "ResourceQuota", spec={"hard": {"pods": "1", "services": "2"}, "scopes": ["BestEffort"]}), [
+        'spec.scopes: Invalid value: ["BestEffort"]: unsupported scope applied to resource',
+    ]),
+    (obj("v1", "ResourceQuota", spec={"hard": {"pods": "1", "cpu": "2"}, "scopes": ["NotTerminating"]}), []),
     (limits(min={"cpu": "2"}, max={"cpu": "1"}), [
         'spec.limits[0].min[cpu]: Invalid value: "2": min value 2 is greater than max value 1',
         'spec.limits[0].defaultRequest[cpu]: Invalid value: "1": min value 2 is greater than default request value 1',

@@ -27,9 +27,14 @@ PODS = [
         {"activeDeadlineSeconds": 0},
         ["spec.activeDeadlineSeconds: Invalid value: 0: must be between 1 and 2147483647, inclusive"],
     ),
+    ({"terminationGracePeriodSeconds": -1}, []),  # counts as 1
+    ({"securityContext": {"sysctls": [{"name": "net.ipv4.tcp_syncookies", "value": "1"}]}}, []),
     (
-        {"terminationGracePeriodSeconds": -1},
-        ["spec.terminationGracePeriodSeconds: Invalid value: -1: must be greater than or equal to 0"],
+        {"securityContext": {"sysctls": [{"name": "foo-", "value": "bar"}]}},
+        [
+            'spec.securityContext.sysctls[0].name: Invalid value: "foo-": must have at most 253 characters and match '
+            r"regex ^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$"
+        ],
     ),
     (
         {"volumes": [{"name": "v", "emptyDir": {}}, {"name": "v", "emptyDir": {}}]},

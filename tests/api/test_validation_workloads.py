@@ -7,7 +7,13 @@ from tests.api.making import changed, deployment, obj, said
 
 DEPLOYMENTS = [
     ({"replicas": -1}, ["spec.replicas: Invalid value: -1: must be greater than or equal to 0"]),
-    ({"selector": None}, ["spec.selector: Required value"]),
+    (
+        {"selector": None},
+        [
+            "spec.selector: Required value",
+            'spec.template.metadata.labels: Invalid value: {"app":"a"}: `selector` does not match template `labels`',
+        ],
+    ),
     ({"selector": {}}, ["spec.selector: Invalid value: {}: empty selector is invalid for deployment"]),
     (
         {"selector": {"matchLabels": {"app": "b"}}},

@@ -291,3 +291,8 @@ def test_a_pod_sent_whole_need_not_repeat_what_the_server_filled_in(verbs):
     bare = {"containers": [{"name": "c", "image": "i:2"}], "tolerations": [{"key": "gpu", "operator": "Exists"}]}
     changed = verbs.update(KINDS["Pod"], "p", "default", lambda obj: {**obj, "spec": copy(bare)})
     assert (changed["spec"]["priority"], len(changed["spec"]["tolerations"])) == (0, 3)
+
+
+def test_a_runtime_class_that_is_not_there(verbs):
+    why = 'pods "p" is forbidden: pod rejected: RuntimeClass "gvisor" not found'
+    assert refused(pod, verbs, runtimeClassName="gvisor") == why

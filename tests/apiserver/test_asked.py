@@ -220,3 +220,16 @@ def test_scaling_works_for_every_kind_that_can(http):
 def test_what_is_left_out_is_not_found(http, path):
     answer = http.get(path)
     assert (answer.status_code, answer.json()["message"]) == (404, "the server could not find the requested resource")
+
+
+def test_everybody_may_ask_who_they_are(http, account):
+    reviews = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+    owner = http.post(reviews, json={}).json()
+    assert owner["status"]["userInfo"] == {"username": "k8slab", "groups": ["system:masters", "system:authenticated"]}
+    token = http.post(f"{account}/token", json={"spec": {}}).json()["status"]["token"]
+    bot = http.post(reviews, json={}, headers={"Authorization": f"Bearer {token}"}).json()["status"]["userInfo"]
+    *_, namespace, _, name = account.split("/")
+    accounts = "system:serviceaccounts"
+    assert bot["username"] == f"system:serviceaccount:{namespace}:{name}"
+    assert bot["groups"] == [accounts, f"{accounts}:{namespace}", "system:authenticated"]
+    assert bot["uid"] == http.get(account).json()["metadata"]["uid"]

@@ -2,14 +2,15 @@
 
 A Deployment being rolled out never has more than `replicas + maxSurge` pods that are not terminating, nor, unless
 something was broken on purpose, fewer than `replicas - maxUnavailable` ready ones. A StatefulSet makes a pod when those
-below it are ready, and takes one away when those above it are gone, or new and ready. `test_invariants.py` says what is
-promised at the moment.
+below it are ready, and takes one away when those above it are gone, or new and ready. A DaemonSet never has two pods on
+one node, a Job never more than work in parallel. `test_invariants.py` says what is promised at the moment.
 """
 
 from __future__ import annotations
 
 import json
 import threading
+from collections import Counter
 from dataclasses import dataclass
 
 import httpx
@@ -39,6 +40,7 @@ class Lookout:
         self._api, self._path = api, f"/api/v1/namespaces/{namespace}/pods"
         self.promises: dict[str, Promise] = {}
         self.in_order: set[str] = set()  # StatefulSets that keep to it now
+        self.one_a_node: set[str] = set()  # DaemonSets
         self.broken: list[str] = []
         self.seen = 0
         self._pods: dict[str, Obj] = {}
@@ -96,7 +98,7 @@ class Lookout:
         self.seen += 1
         name = changed["metadata"].get("labels", {}).get("app", "")
         promise = self.promises.get(name)
-        if promise is None:
+        if promise is None and name not in self.one_a_node:
             return
         alive = [
             pod for pod in self._pods.values()
@@ -104,8 +106,13 @@ class Lookout:
             and "deletionTimestamp" not in pod["metadata"]
             and pod["status"].get("phase") not in ("Failed", "Succeeded")
         ]  # fmt: skip
-        ready = sum(map(is_pod_ready, alive))
         who = f"{name}, when {changed['metadata']['name']} was {how}"
+        nodes = Counter(pod["spec"].get("nodeName") for pod in alive if pod["spec"].get("nodeName"))
+        if name in self.one_a_node and max(nodes.values(), default=0) > 1:
+            self.broken.append(f"{who}: {dict(nodes)}, and one a node is promised")
+        if promise is None:
+            return
+        ready = sum(map(is_pod_ready, alive))
         if len(alive) > promise.most:
             self.broken.append(f"{who}: {len(alive)} pods, and {promise.most} are promised at most")
         if ready < promise.least:

@@ -1,7 +1,7 @@
 """Whatever is done to a lab, in whatever order: once it is quiet, what is wanted is what runs, and nothing else is left.
 
-Hypothesis makes up the stories: Deployments and a StatefulSet come, grow, are updated (well and badly), rolled back,
-deleted; containers crash; nodes are cordoned, drained, lose their power and get it back; the server is killed with
+Hypothesis makes up the stories: Deployments, a StatefulSet, a DaemonSet and a Job come, grow, are updated (well and
+badly), rolled back, deleted; containers crash; nodes are cordoned, drained, lose their power and get it back; the server is killed with
 SIGKILL and started again. `lookout.py` watches meanwhile that none breaks its promises. The long run does it with real
 processes.
 """
@@ -22,37 +22,29 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from k8slab.api.errors import ApiError, NotFound
-from k8slab.api.objects import is_pod_ready
+from k8slab.api.objects import condition_is, is_pod_ready
 from tests.behaviour.cluster import Cluster, Obj, running
 from tests.behaviour.lookout import Lookout, Promise
+from tests.behaviour.wishes import (
+    BAD,
+    DAEMONS,
+    GOOD,
+    JOB,
+    NAMES,
+    SET,
+    Wanted,
+    WantedJob,
+    WantedSet,
+    daemon_set,
+    deployment,
+    job,
+    service,
+    stateful_set,
+)  # fmt: skip
 from tests.waiting import until
 
 NODES = ("node-1", "node-2", "node-3")
-GOOD, BAD = ("k8slab/web:v1", "k8slab/web:v2"), "k8slab/web:does-not-exist"
-NAMES, SET = ("a", "b", "c"), "s"
 QUIET = 0.25  # seconds without a change
-
-
-class Wanted:
-    """A Deployment as it was asked for last."""
-
-    def __init__(self, replicas: int, surge: int, unavailable: int) -> None:
-        self.replicas, self.surge, self.unavailable = replicas, surge, unavailable
-        self.image = GOOD[0]
-        self.before = GOOD[0]  # what `rollout undo` goes back to
-        self.steady = False  # whether it had come to rest, with nothing broken since
-
-    def promise(self, *also: int) -> Promise:
-        """What its pods keep to now, and on the way from other sizes."""
-        sizes = (self.replicas, *also)
-        return Promise(max(sizes) + self.surge, min(sizes) - self.unavailable if self.steady else 0)
-
-
-class WantedSet:
-    """The StatefulSet as it was asked for last."""
-
-    def __init__(self, replicas: int, ordered: bool) -> None:
-        self.replicas, self.ordered, self.image = replicas, ordered, GOOD[0]
 
 
 class Lab(RuleBasedStateMachine):
@@ -67,6 +59,8 @@ class Lab(RuleBasedStateMachine):
         super().__init__()
         self.wanted: dict[str, Wanted] = {}
         self.set: WantedSet | None = None
+        self.daemons = ""  # their image
+        self.job: WantedJob | None = None
         self.off: set[str] = set()
         self.cordoned: set[str] = set()
         self.since_quiet = self.crashes = 0
@@ -190,6 +184,39 @@ class Lab(RuleBasedStateMachine):
         self.api.delete("StatefulSet", SET, "default")
         self.api.delete("Service", SET, "default")
 
+    @rule(image=st.sampled_from(GOOD))
+    def run_daemons(self, image: str) -> None:
+        """Made, or updated: one a node, also where a node is cordoned."""
+        self.note("update" if self.daemons else "create", "daemons", image)
+        containers = {"containers": [{"name": "web", "image": image}]}
+        if self.daemons:
+            change = {"spec": {"template": {"spec": containers}}}
+            self.api.patch("DaemonSet", DAEMONS, "default", change, form="strategic")
+        else:
+            until(
+                lambda: self.find("DaemonSet", DAEMONS) is None and not self.there(DAEMONS), "the old daemons are gone"
+            )
+            self.lookout.one_a_node.add(DAEMONS)
+            self.api.create(daemon_set(image))
+        self.daemons = image
+
+    @precondition(lambda self: self.daemons)
+    @rule()
+    def delete_daemons(self) -> None:
+        self.note("delete daemons")
+        self.daemons = ""
+        self.api.delete("DaemonSet", DAEMONS, "default")
+
+    @rule(completions=st.integers(1, 4), parallelism=st.integers(1, 3))
+    def run_job(self, completions: int, parallelism: int) -> None:
+        self.note("job", completions, "in parallel", parallelism)
+        if self.job:
+            self.api.delete("Job", JOB, "default", propagation="Background")
+            until(lambda: self.find("Job", JOB) is None and not self.there(JOB), "the old job is gone")
+        self.job = WantedJob(completions, parallelism)
+        self.lookout.promises[JOB] = Promise(parallelism)
+        self.api.create(job(self.job))
+
     @precondition(lambda self: self.wanted)
     @rule(which=st.integers(0, 99), how=st.sampled_from(("crash", "delete", "force")))
     def kill(self, which: int, how: str) -> None:
@@ -287,14 +314,16 @@ class Lab(RuleBasedStateMachine):
         """Whether every Deployment is as wanted, and nothing has changed for a while."""
         version = self.versions()
         as_wanted = all(self.is_as_wanted(n, w) for n, w in self.wanted.items())
-        return as_wanted and (self.set is None or self.is_set_as_wanted(self.set)) and self.is_still(version)
+        others = self.set is None or self.is_set_as_wanted(self.set)
+        others = others and self.are_daemons_as_wanted() and self.is_job_done()
+        return as_wanted and others and self.is_still(version)
 
     def is_still(self, version: Any) -> bool:
         time.sleep(QUIET)
         return bool(self.versions() == version)
 
     def versions(self) -> Any:
-        kinds = ("Deployment", "ReplicaSet", "StatefulSet", "Pod")
+        kinds = ("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job", "Pod")
         return {
             (o["metadata"]["uid"], o["metadata"]["resourceVersion"]) for k in kinds for o in self.api.list(k, "default")
         }
@@ -329,11 +358,32 @@ class Lab(RuleBasedStateMachine):
         counted = [status.get(k, 0) for k in ("replicas", "readyReplicas", "updatedReplicas", "availableReplicas")]
         return names == [f"{SET}-{n}" for n in range(wanted.replicas)] and counted == [len(pods)] * 4
 
+    def are_daemons_as_wanted(self) -> bool:
+        """A daemon on every node with power; all of the new image, unless one that cannot answer holds the others up."""
+        if not self.daemons:
+            return True
+        found = self.api.get("DaemonSet", DAEMONS, "default")
+        if found["status"].get("observedGeneration") != found["metadata"]["generation"]:
+            return False
+        here = [p for p in self.pods(DAEMONS) if p["spec"].get("nodeName") not in self.off and not ended(p)]
+        same = {p["spec"]["containers"][0]["image"] for p in here} <= ({*GOOD} if self.off else {self.daemons})
+        return same and all(map(is_pod_ready, here)) and (
+            sorted(p["spec"]["nodeName"] for p in here) == sorted(set(NODES) - self.off)
+        )  # fmt: skip
+
+    def is_job_done(self) -> bool:
+        if not self.job or not set(NODES) - self.off - self.cordoned:
+            return True
+        found = self.api.get("Job", JOB, "default")
+        counted = (found["status"].get("succeeded"), found["status"].get("active"))
+        return condition_is(found, "Complete") and counted == (self.job.completions, None)
+
     def check_owners(self) -> None:
         deployments = {d["metadata"]["uid"]: d["metadata"]["name"] for d in self.api.list("Deployment", "default")}
         assert set(deployments.values()) == set(self.wanted), Lab.story
         until(lambda: self.owners_of("ReplicaSet") <= set(deployments), f"ReplicaSets without owner; {Lab.story}")
-        sets = {s["metadata"]["uid"] for k in ("ReplicaSet", "StatefulSet") for s in self.api.list(k, "default")}
+        kinds = ("ReplicaSet", "StatefulSet", "DaemonSet", "Job")
+        sets = {s["metadata"]["uid"] for k in kinds for s in self.api.list(k, "default")}
         until(lambda: self.owners_of("Pod") <= sets, f"pods without owner; {Lab.story}")
 
     def owners_of(self, kind: str) -> set[str]:
@@ -426,34 +476,6 @@ def is_shim_of(process: psutil.Process, state: str) -> bool:
     return any(word.endswith("/shim") for word in words) and any(word.startswith(state) for word in words)
 
 
-def deployment(name: str, wanted: Wanted, *, real: bool) -> Obj:
-    web = {"name": "web", "image": wanted.image}
-    if real:
-        web |= {"readinessProbe": {"httpGet": {"path": "/ready", "port": 8080}, "periodSeconds": 5}}
-    rolling = {"maxSurge": wanted.surge, "maxUnavailable": wanted.unavailable}
-    labels = {"app": name}
-    return {
-        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "namespace": "default"},
-        "spec": {
-            "replicas": wanted.replicas, "selector": {"matchLabels": labels},
-            "strategy": {"type": "RollingUpdate", "rollingUpdate": rolling},
-            "template": {"metadata": {"labels": labels}, "spec": {"containers": [web], "terminationGracePeriodSeconds": 10}},
-        },
-    }  # fmt: skip
-
-
-def stateful_set(wanted: WantedSet, *, real: bool) -> Obj:
-    made = deployment(SET, Wanted(wanted.replicas, 1, 0), real=real)
-    del made["spec"]["strategy"]
-    policy = "OrderedReady" if wanted.ordered else "Parallel"
-    return made | {"kind": "StatefulSet", "spec": made["spec"] | {"serviceName": SET, "podManagementPolicy": policy}}
-
-
-def service(name: str) -> Obj:
-    spec = {"selector": {"app": name}, "ports": [{"port": 80, "targetPort": 8080}]}
-    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": "default"}, "spec": spec}
-
-
 def tell_stories(cluster: Cluster, *, real: bool, stories: int, steps: int) -> None:
     """Let Hypothesis make up so many. Failing ones are told, not shortened."""
     Lab.cluster, Lab.real, Lab.most_crashes = cluster, real, 4
@@ -472,9 +494,12 @@ def test_a_story_of_records(tmp_path: Any) -> None:
         try:
             lab.begin(3, 1, 0)
             lab.create_set(3, True)
+            lab.run_daemons(GOOD[0])
+            lab.run_job(4, 2)
             lab.settle()
             lab.update(0, GOOD[1])
             lab.update_set(GOOD[1])
+            lab.run_daemons(GOOD[1])
             lab.settle()
             for number, how in enumerate(("crash", "delete", "force")):
                 lab.kill(2 * number, how)
@@ -483,6 +508,7 @@ def test_a_story_of_records(tmp_path: Any) -> None:
             lab.scale_set(1)
             lab.crash_the_server(calm=True)
             lab.uncordon()
+            lab.run_job(3, 3)
             lab.power_off(1)
             lab.scale_set(4)
             lab.settle()
@@ -490,6 +516,7 @@ def test_a_story_of_records(tmp_path: Any) -> None:
             lab.power_on()
             lab.create(2, 0, 1)
             lab.undo()
+            lab.run_daemons(GOOD[0])
             lab.delete_set()
         finally:
             lab.teardown()

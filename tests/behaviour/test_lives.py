@@ -50,7 +50,7 @@ class Listener:
 
 
 def line(event: Obj) -> str:
-    kind, component = event["involvedObject"]["kind"], event["source"]["component"]
+    kind, component = event["involvedObject"]["kind"], event["reportingComponent"]
     return masked(f"{event['type']} {event['reason']} ({component}) on {kind}: {event['message']}")
 
 
@@ -144,11 +144,14 @@ async def test_a_life_is_told_as_in_kubernetes(title: str) -> None:
         for command, said in recorded(title):
             DOES[command](lab)
             await lab.after(5)
-            heard = [event for event in listener.take() if event["source"]["component"] != "kubelet"]
+            heard = [event for event in listener.take() if event["reportingComponent"] != "kubelet"]
             assert in_order([line(event) for event in heard if event["involvedObject"]["kind"] != "Node"]) == in_order(
                 said
             ), command
-            assert all(event["reportingComponent"] == event["source"]["component"] for event in heard)
+            for event in heard:  # the scheduler's are of the newer kind
+                newer = event["reportingComponent"] == "default-scheduler"
+                assert event["source"] == ({} if newer else {"component": event["reportingComponent"]})
+                assert (event["eventTime"] is not None) == newer
 
 
 # ---- what kubelets say ------------------------------------------------------------------------------------------
@@ -173,11 +176,14 @@ def told(lab: VirtualLab) -> list[str]:
     found = [e for e in lab.client.informer("Event").list() if e["involvedObject"]["name"] == "p"]
     found.sort(key=lambda event: event["metadata"]["name"])  # made of the nanosecond
     for event in found:
-        if event["source"]["component"] == "kubelet":
+        if event["reportingComponent"] == "kubelet":
             assert event["source"]["host"] == event["reportingInstance"] == "node-1"
             assert event["involvedObject"]["fieldPath"] == "spec.containers{c}"
     uid = (lab.find("Pod", "p") or {"metadata": {"uid": "<uid>"}})["metadata"]["uid"]
-    return [f"{e['type']} {e['reason']} x{e['count']}: {e['message'].replace(uid, '<uid>')}" for e in found]
+    times = [e.get("count") or (e.get("series") or {"count": 1})["count"] for e in found]
+    said = [f"{e['type']} {e['reason']}" for e in found]
+    words = [e["message"].replace(uid, "<uid>") for e in found]
+    return [f"{what} x{count}: {message}" for what, count, message in zip(said, times, words, strict=True)]
 
 
 async def test_a_pod_that_runs_and_is_deleted() -> None:

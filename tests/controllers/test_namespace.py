@@ -39,9 +39,7 @@ async def test_empties_pods_first_then_lets_go(cluster: Cluster) -> None:
     assert status["phase"] == "Terminating"
     remaining = condition(doomed(cluster), "NamespaceContentRemaining")
     assert remaining
-    assert remaining["message"] == (
-        "Some resources are remaining: configmaps. has 1 resource instances, pods. has 1 resource instances"
-    )
+    assert remaining["message"] == ("Some resources are remaining: pods. has 1 resource instances")
     cluster.kubelet()
     await cluster.settle()
     assert names(cluster.all("Namespace")) == ["kept"]

@@ -13,12 +13,12 @@ from k8slab.api.objects import Obj, condition
 from k8slab.clock import VirtualClock
 from k8slab.scheduler.loop import Scheduler
 
-from .world import FakeClient, FakeRecorder, node, pod
+from .world import FakeClient, FakeSeriesRecorder, node, pod
 
 
 class World:
     def __init__(self, *objects: Obj) -> None:
-        self.client, self.recorder, self.clock = FakeClient(*objects), FakeRecorder(), VirtualClock()
+        self.client, self.recorder, self.clock = FakeClient(*objects), FakeSeriesRecorder(), VirtualClock()
         self.scheduler = Scheduler(self.client, self.clock, self.recorder)  # type: ignore[arg-type]
 
     def said(self, name: str) -> list[tuple[str, str]]:

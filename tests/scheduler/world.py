@@ -116,3 +116,13 @@ class FakeRecorder:
 
     def event(self, obj: Obj, type: str, reason: str, message: str) -> None:
         self.events.append((key_of(obj), type, reason, message))
+
+
+class FakeSeriesRecorder:
+    """Remembers what the scheduler said."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[Key, str, str, str]] = []
+
+    def event(self, obj: Obj, type: str, reason: str, action: str, message: str, related: Obj | None = None) -> None:
+        self.events.append((key_of(obj), type, reason, message))
