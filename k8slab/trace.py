@@ -111,7 +111,9 @@ class Tracer:
     def _inside(self, name: str, obj: Obj, facts: Mapping[str, Any]) -> None:
         """Before it is stored an object is still being changed, so that a copy is kept; with the request that asked."""
         request = _request.get()
-        if request is not None and not request.over and self._root(obj) in self._journeys:
+        if request is None or request.over or not (name == "read" or request.hops):  # a status is no apply
+            return
+        if self._root(obj) in self._journeys:
             at = (self._clock.monotonic() - request.at) * 1000
             request.hops.append({"hop": name, "at": round(at, 3), "object": copy(obj), **facts})
 

@@ -1,4 +1,4 @@
-"""What only a lab can do, beside the Kubernetes API under `/k8slab`: reset, broken, asked why and what if, followed, ended.
+"""What only a lab can do, beside the Kubernetes API under `/k8slab`: reset, broken, asked why or what if, followed.
 
 The routes are handed the `Hooks` by `server.py`, which alone knows all the parts they reach. They stand behind the same
 token as everything else; `app.py` mounts them.

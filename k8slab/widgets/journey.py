@@ -78,7 +78,7 @@ class Journey(LabView):
 
     def draw(self) -> Picture:
         """The stations so far."""
-        with contextlib.suppress(ApiError, LabError):  # gone for a moment: what is known is shown, `problem` says so
+        with contextlib.suppress(ApiError, LabError, RuntimeError):  # away, or closed: what is known stays shown
             self._read_on()
         return {**self._picture_of(), "problem": self.problem}
 
