@@ -76,12 +76,13 @@ class Journey extends Live {
     const now = this.picture, all = this.all, i = this.at(all), stop = all[i];
     say(this.title, `The way of ${now.what ?? ""}`);
     say(this.sentence, now.problem || now.say || "");
-    this.frame_.hidden = this.scale.hidden = !stop;
+    this.frame_.hidden = !stop;
+    if (!stop) this.scale.hidden = true;
     for (const [key, off] of [["back", !i], ["next", i >= all.length - 1], ["run", all.length < 2]]) this[key].disabled = !stop || off;
     say(this.run, this.local.playing ? "Pause" : "Play");
     this.choices(now);
     say(this.note, now.how === "exact" ? "Each time is real, and counts from the hop before: waiting for a turn is part of it. The bar is in true scale."
-      : now.how === "outside" ? "Whole seconds, from the objects' own times. The objects are shown as they are now; marked is what the hop left in them." : "A learner's apply, from kubectl or a cell, is seen as soon as it arrives.");
+      : now.how === "outside" ? "Whole seconds, from the objects' own times. The objects are shown as they are now; marked is what the hop left in them." : "An apply is seen as soon as it arrives, whether from a cell, kubectl in a terminal or another program.");
     if (!stop) return;
     const longest = Math.max(...all.map(({ took }) => took), 1e-9);
     sync(this.stops, all.map((one, n) => ({ ...one, chosen: one === stop, opens: one.who !== all[n - 1]?.who, part: one.took / longest, time: this.time(one.took) })), (one) => one.key, (one) => this.row(one));
@@ -109,21 +110,21 @@ class Journey extends Live {
 
   show(stop, { how }) {
     say(this.name, stop.title), say(this.file, stop.file ? `k8slab/${stop.file}` : ""), say(this.says, stop.say);
-    say(this.about, how === "exact" ? `${stop.who} · ${this.time(stop.took)}, ${this.time(stop.at)} after the request` : `${stop.who} · ${this.time(stop.at)} after the first`);
-    say(this.count, `${stop.object}${stop.object ? ": " : ""}${lines(stop.news)}`);
+    const exact = how === "exact", later = stop.at < 1000 ? "in the same second as the first" : `${this.time(stop.at)} after the first`;
+    say(this.about, `${stop.who} · ${exact ? `${this.time(stop.took)}, ${this.time(stop.at)} after the request` : later}`);
+    say(this.count, `${stop.object}: ${exact ? lines(stop.news) : `${plural(stop.news, "line comes", "lines come")} from this hop.`}`);
     if (this.shown === stop.lines) return;
     this.shown = stop.lines;
     this.code.replaceChildren(...stop.lines.map(([mark, text, was]) => line(mark, text, was)));
-    const first = this.code.querySelector(".new, .changed");
-    let above = first;
-    for (let n = 0; n < 3; n++) above = above?.previousElementSibling ?? above; // with what it stands in
-    this.code.scrollTop = above && above !== this.code.firstElementChild ? above.offsetTop : 0;
+    const above = Math.max(0, stop.look - 3); // with what it stands in
+    this.code.scrollTop = above ? this.code.children[above].offsetTop : 0;
   }
 
   /** All hops on one bar in true scale; below it those of whoever has the chosen one, enlarged. */
   plot(all, i, total) {
+    this.scale.hidden = !(total > 0);
     const width = Math.floor(this.scale.clientWidth), edge = 16, right = width - edge;
-    if (width < 100 || !(total > 0)) return this.svg.replaceChildren();
+    if (width < 100) return;
     const x = (ms) => edge + (ms / total) * (right - edge);
     const group = all.filter(({ who }, n) => who === all[i].who && all.slice(Math.min(n, i), Math.max(n, i)).every((one) => one.who === who));
     const from = group[0].at - group[0].took, to = group.at(-1).at, near = (ms) => edge + ((ms - from) / (to - from)) * (right - edge);
@@ -157,7 +158,7 @@ class Journey extends Live {
 
   /** A time as it is known: milliseconds, or whole seconds. */
   time(ms, tick = false) {
-    if (this.picture.how !== "exact") return ms < 1000 ? (tick ? "0 s" : "same second") : span(ms / 1000);
+    if (this.picture.how !== "exact") return span(ms / 1000);
     if (tick && !ms) return "0";
     return ms < 9.95 && !tick ? `${ms.toFixed(1)} ms` : ms < 999.5 ? `${tick ? +ms.toPrecision(3) : Math.round(ms)} ms` : `${+(ms / 1000).toFixed(1)} s`;
   }

@@ -82,17 +82,27 @@ def _created(obj: Obj, who: str) -> Station:
 
 
 def _of_pod(pod: Obj) -> Iterator[Station]:
-    for type_, who, title, say, fields in CONDITIONS:
+    """In the order in which they come, because many fall into one second."""
+    yield from _turned_true(pod, CONDITIONS[:-1])
+    yield from _started(pod)
+    yield from _turned_true(pod, CONDITIONS[-1:])
+
+
+def _turned_true(pod: Obj, conditions: Iterable[tuple[str, str, str, str, tuple[str, ...]]]) -> Iterator[Station]:
+    for type_, who, title, say, fields in conditions:
         found = condition(pod, type_)
         if found and found.get("status") == "True" and found.get("lastTransitionTime"):
             base = without(pod, fields, [type_])
             yield Station(type_, who, title, say, _ms(found["lastTransitionTime"]), pod, base)
+
+
+def _started(pod: Obj) -> Iterator[Station]:
     for status in (pod.get("status") or {}).get("containerStatuses") or ():
         if at := ((status.get("state") or {}).get("running") or {}).get("startedAt"):
             runtime = str(status.get("containerID", "")).partition("://")[0] or "container runtime"
-            say = f"Container {status['name']} runs since {at}."
-            yield Station("started", f"Runtime ({runtime})", "The container is started", say, _ms(at), pod,
-                          without(pod, ["status.containerStatuses"]))  # fmt: skip
+            who, say = f"Runtime ({runtime})", f"Container {status['name']} runs since {at}."
+            base = without(pod, ["status.containerStatuses"])
+            yield Station("started", who, "The container is started", say, _ms(at), pod, base)
             return
 
 

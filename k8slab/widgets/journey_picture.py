@@ -11,7 +11,7 @@ from html import escape
 
 from k8slab.widgets.delta import Picture
 from k8slab.widgets.journey_model import Station
-from k8slab.widgets.marked_yaml import lines, news
+from k8slab.widgets.marked_yaml import Line, lines, news
 
 EXACT, OUTSIDE, WAITING = "exact", "outside", "waiting"
 CELL = "style='padding:2px 14px 2px 0;text-align:left'"
@@ -26,7 +26,8 @@ def picture(stations: Sequence[Station], how: str, what: str, pods: Sequence[str
         name = f"{station.obj['kind'].lower()}/{station.obj['metadata']['name']}" if station.obj else ""
         drawn[station.id] = {
             "order": order, "who": station.who, "title": station.title, "say": station.say, "at": station.at - begun,
-            "took": station.at - before, "object": name, "lines": marked, "news": news(marked), "file": station.file,
+            "took": station.at - before, "object": name, "file": station.file,
+            "lines": marked, "news": news(marked), "look": _look(marked),
         }  # fmt: skip
         before = station.at
     total = before - begun if stations else 0.0
@@ -83,6 +84,12 @@ def html(found: Picture) -> str:
     title = f"<b>The way of {escape(found['what'])}</b>"
     say = f"<figcaption>{escape(found['say'])}</figcaption>"
     return f"<figure style='font:13px/1.5 system-ui,sans-serif;margin:0'>{title}{say}{table if rows else ''}</figure>"
+
+
+def _look(marked: Sequence[Line]) -> int:
+    """The line to be seen first: the first that is new, and is more than a revision."""
+    told = [at for at, (mark, text, *_) in enumerate(marked) if mark in "+~" and "resourceVersion:" not in text]
+    return told[0] if told else 0
 
 
 def _time(found: Picture, stop: Picture) -> str:
