@@ -104,6 +104,7 @@ class Journey extends Live {
     return { el, update: (one) => {
       set(el, { "aria-selected": String(one.chosen), "aria-label": `${one.who}: ${one.title}, ${one.time}`, "--part": one.part });
       el.classList.toggle("opens", one.opens);
+      part.hidden = !one.took;
       say(who, one.opens ? one.who : ""), say(title, one.title), say(time, one.time);
     } };
   }

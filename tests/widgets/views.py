@@ -235,7 +235,8 @@ VIEWS = (
         lambda: FakeLab(*cluster.shop(), name="loop"),
         lambda lab: loop.show(lab, "deployment/web", hold=True),
         _one_pod_less,
-        "**Loop**: the loops below a Deployment, wish beside reality; held, they are turned by hand, a step at a time.",
+        "**Loop**: the loops below a Deployment, wish beside reality; in slow motion, a step at a time by hand, or switched "
+        "off to see what nobody repairs.",
     ),
     Case(
         "scheduling",
