@@ -7,7 +7,7 @@ from k8slab.widgets import loop_model
 from k8slab.widgets.loop import FREE, IDLE, LONGEST, OFF, Loop, show
 from k8slab.widgets.loop_model import Row
 from tests.widgets import cluster
-from tests.widgets.alive import Alive
+from tests.widgets.alive import Alive, shot
 from tests.widgets.browser import FAULTS
 from tests.widgets.cluster import FakeLab
 
@@ -237,6 +237,7 @@ def test_a_person_switches_the_controllers_off(page, lab, view):
     lab.api.becomes(*(obj for obj in lab.api.all() if obj is not gone))
     shown.until(lambda: page.get_by_text("wants 3, sees 2: nobody acts").is_visible())
     shown.until(lambda: page.locator(".since", has_text="now").first.is_visible())
+    shot(page, "loop-off", "The **loop** with its controllers switched off: a pod is missing, and nobody acts.")
     page.get_by_role("button", name="By hand").click()
     shown.until(lambda: page.get_by_text("wants 4, sees 3: waits for your step").is_visible())
     assert [call[1] for call in lab.api.calls].count("hold") == 1
