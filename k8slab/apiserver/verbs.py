@@ -273,11 +273,11 @@ class Verbs:
 
         `settled` is its spec, where one like it has been through all this.
         """
-        obj = _bounded({**obj, "spec": {}} if settled else obj)
+        wished, obj = obj, _bounded({**obj, "spec": {}} if settled else obj)
         if settled:
             obj["spec"] = settled
         meta = addressed(kind, obj, namespace)
-        trace.hop("read", obj)
+        trace.hop("read", {**obj, "spec": wished["spec"]} if settled else obj)
         self._require_namespace(kind, meta)
         sent = meta.pop("managedFields", None)
         for unwanted in ("resourceVersion", *KEPT, "selfLink"):

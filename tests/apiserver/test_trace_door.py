@@ -5,7 +5,7 @@ from starlette.testclient import TestClient
 
 from k8slab.apiserver import app, private
 from k8slab.trace import LONGEST, Tracer
-from tests.apiserver.conftest import DEPLOYMENT, TOKEN
+from tests.apiserver.conftest import DEPLOYMENT, POD, TOKEN
 
 WEB = {"kind": "Deployment", "namespace": "default", "name": "web"}
 DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
@@ -43,6 +43,16 @@ def test_an_apply_and_its_object_at_each_hop(http, followed):
     assert defaulted["object"]["spec"]["strategy"]["type"] == "RollingUpdate"
     assert stored["object"]["metadata"]["resourceVersion"]
     assert 0 == hops[0]["at"] < hops[1]["at"] < hops[-1]["at"] < LONGEST * 1000
+
+
+def test_what_was_sent_is_shown_as_it_was_sent_though_its_like_is_known(http):
+    pods, about = "/api/v1/namespaces/default/pods", {"kind": "Pod", "namespace": "default", "name": "second"}
+    http.post("/k8slab/trace", json={"do": "follow", **about})
+    for name in ("first", "second"):
+        assert http.post(pods, json=POD | {"metadata": {"name": name}}).status_code == 201
+    read, defaulted = http.get("/k8slab/trace", params=about).json()["hops"][1:3]
+    assert "restartPolicy" not in read["object"]["spec"]
+    assert defaulted["object"]["spec"]["restartPolicy"] == "Always"
 
 
 def test_a_change_says_what_was_there_before(http, followed):

@@ -8,7 +8,7 @@ import pytest
 import k8slab
 from k8slab import launch
 from k8slab.settings import LabError, Settings
-from tests.e2e.conftest import until
+from tests.waiting import until
 
 TEMPLATE = """
   selector: {matchLabels: {app: web}}
