@@ -136,7 +136,7 @@ class Journey extends Live {
       if (one.who !== all[n - 1]?.who) odd = !odd;
       parts.push(this.segment(one, x, 6, 22, odd, one === all[i]), this.written(one, x, 21, one === all[i]));
     });
-    for (const t of ticks(0, total, width / 150)) parts.push(s("text", { x: x(t), y: 43, "text-anchor": t ? (x(t) > right - 30 ? "end" : "middle") : "start" }, this.time(t, true)));
+    for (const t of ticks(total, width / 150)) parts.push(s("text", { x: x(t), y: 43, "text-anchor": t ? (x(t) > right - 30 ? "end" : "middle") : "start" }, this.time(t, true)));
     if (lens) {
       group.forEach((one) => parts.push(this.segment(one, near, 64, 24, true, one === all[i]), this.written(one, near, 80, one === all[i])));
       parts.push(s("text", { class: "whose", x: edge, y: 104 }, `${all[i].who}: ${this.time(to - from)}, enlarged ${number(Math.max(1, Math.round(total / (to - from))))} times`));
@@ -169,6 +169,13 @@ class Journey extends Live {
 function line(mark, text, was) {
   const word = MARKS[mark];
   return h(mark === "+" ? "ins" : mark === "-" ? "del" : "div", { class: `line ${word ?? ""}` }, h("span", { class: "mark", "aria-hidden": "true" }, mark), word && h("span", { class: "vh" }, `${word}: `), text, was !== undefined && h("span", { class: "was" }, ` was ${was}`));
+}
+
+/** Round numbers from nothing to a total, about `count` of them: 1, 2 or 5 times a power of ten apart. */
+function ticks(total, count) {
+  const rough = total / Math.max(1, count), power = 10 ** Math.floor(Math.log10(rough));
+  const step = power * [1, 2, 5, 10].find((n) => n * power >= rough);
+  return Array.from({ length: Math.floor(total / step + 1e-9) + 1 }, (_, n) => +(n * step).toPrecision(12));
 }
 
 const lines = (n) => (n ? `${plural(n, "line is", "lines are")} new.` : "nothing in it is new.");

@@ -52,7 +52,7 @@ class Journey(LabView):
 
     KINDS = journey_outside.WATCHED
     lab: Any  # a Lab: it is asked for its hops
-    _esm = source(*STAGE, "live.js", "chart.js", "journey.js")
+    _esm = source(*STAGE, "live.js", "journey.js")
     _css = source("tokens.css", "live.css", "journey.css")
 
     def __init__(self, lab: Any, kind: str, name: str) -> None:

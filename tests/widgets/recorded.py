@@ -26,6 +26,8 @@ class RecordedLab(FakeLab):
         return {"journey": self.number, "hops": self.told[since if journey == self.number else 0 :]}
 
     def goes_on(self, view):
-        """All the rest, heard of as a view hears: something in the cluster has changed."""
-        self.told, self.number = HOPS, 1
+        """All the rest, heard of as a view hears: something in the cluster has changed. After that the next apply."""
+        again = len(self.told) == len(HOPS)
+        self.number += again or not self.told
+        self.told = HOPS[: len(HOPS) // 2] if again else HOPS
         view.changed()
