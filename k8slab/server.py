@@ -53,6 +53,7 @@ from k8slab.runtime.base import FENCES, RuntimeFailure
 from k8slab.scheduler.loop import Scheduler
 from k8slab.settings import LabError, Settings, StateFolder, write_private
 from k8slab.store.base import Full, Store
+from k8slab.trace import Tracer
 
 log = logging.getLogger("k8slab")
 
@@ -69,6 +70,7 @@ class LabServer:
         self.settings, self.folder = replace(settings, runtime=self.choice.runtime), folder
         self.disks = folder.path / "disks"
         self.clock = Clock(settings.speed)
+        self.tracer = Tracer()
         self.ended = asyncio.Event()
         self.down = False  # whether the lab goes when the server does
         self._undo = contextlib.AsyncExitStack()
@@ -148,6 +150,7 @@ class LabServer:
         except RuntimeFailure as failure:
             raise LabError(f"The {self.runtime.name} runtime cannot start: {failure}.") from failure
         self._undo.push_async_callback(self._close_runtime)
+        self._undo.callback(self.tracer.close)
         self.wiring = runtimes.Wiring(self.runtime, self.plan)
 
     async def _close_runtime(self) -> None:

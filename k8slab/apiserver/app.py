@@ -22,6 +22,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
+from k8slab import trace
 from k8slab.api.errors import ApiError, MethodNotAllowed, NotAcceptable, NotFound, Unauthorized
 from k8slab.api.objects import Obj, encode
 from k8slab.apiserver import discovery, health, resources
@@ -116,6 +117,9 @@ class Guard:
         elif (length := headers.get(b"content-length", b"0")).isdigit() and int(length) > MAX_BODY:
             refusal = None if PROXIED.match(scope["path"]) else too_large(MAX_BODY)
         if refusal is None:
+            if trace.listening():
+                agent = headers.get(b"user-agent", b"").decode("latin-1")
+                trace.arrives(method=scope.get("method", ""), path=scope["path"], agent=agent)
             open_ended = scope["type"] == "websocket" or PROXIED.match(scope["path"])
             await self._app(scope, receive if open_ended else _limited(receive), sent)
         elif scope["type"] == "websocket":
@@ -238,6 +242,7 @@ def _paths() -> list[str]:
 
 async def _refusal(request: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError)
+    trace.hop("refused", message=error.message, code=error.code)
     seconds = (error.details or {}).get("retryAfterSeconds")
     return Answer(error.status(), error.code, {"Retry-After": str(seconds)} if seconds else None)
 

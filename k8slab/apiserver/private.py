@@ -1,4 +1,4 @@
-"""What only a lab can do, beside the Kubernetes API under `/k8slab`: reset, broken, asked why and what if, shut down.
+"""What only a lab can do, beside the Kubernetes API under `/k8slab`: reset, broken, asked why or what if, followed.
 
 The routes are handed the `Hooks` by `server.py`, which alone knows all the parts they reach. They stand behind the same
 token as everything else; `app.py` mounts them.
@@ -14,19 +14,23 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from k8slab.api.errors import BadRequest
+from k8slab.api.errors import BadRequest, NotFound
 from k8slab.api.kinds import KINDS
-from k8slab.api.objects import Obj
+from k8slab.api.objects import Key, Obj
 from k8slab.apiserver.requests import checked, read_object
+from k8slab.trace import Tracer
 
 LIMIT = 4096  # bytes of a request's body
 SLOWEST = 60_000  # milliseconds
+FOLLOWING = ("follow", "leave")
 LOOPS = ("hold", "look", "turn", "release")
 FAULTS = ("freeze", "partition", "disk")  # a late heartbeat, a cut line to the API, a full disk
 
 
 class Hooks(Protocol):
     """What the lab's server can be asked."""
+
+    tracer: Tracer
 
     async def status(self) -> dict[str, Any]:
         """What the lab is: its name, nodes, runtime, what is real about it."""
@@ -112,6 +116,11 @@ def routes(hooks: Hooks) -> list[Route]:
         pod = checked(sent, kind, text, "Strict")
         return _answer(hooks.what_if(pod))
 
+    async def trace(request: Request) -> Response:
+        if request.method == "POST":
+            return _answer(_followed(hooks.tracer, await _body(request)))
+        return _answer(_traced(hooks.tracer, request.query_params))
+
     posts = {
         "explain": what_if,
         "reset": reset,
@@ -123,10 +132,32 @@ def routes(hooks: Hooks) -> list[Route]:
     }
     asked = [Route(f"/k8slab/{name}", endpoint, methods=["POST"]) for name, endpoint in posts.items()]
     gets = {"status": status, "explain": explain}
-    return [*(Route(f"/k8slab/{name}", endpoint, methods=["GET"]) for name, endpoint in gets.items()), *asked]
+    both = Route("/k8slab/trace", trace, methods=["GET", "POST"])
+    return [both, *(Route(f"/k8slab/{name}", endpoint, methods=["GET"]) for name, endpoint in gets.items()), *asked]
 
 
 Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def _followed(tracer: Tracer, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Follow an object from its next apply on, or leave it."""
+    if body.get("do") not in FOLLOWING:
+        raise BadRequest(f"do: one of {', '.join(FOLLOWING)} is needed")
+    what = _word(body, "kind"), Key(_word(body, "namespace"), _word(body, "name"))
+    (tracer.follow if body["do"] == "follow" else tracer.leave)(*what)
+    return {}
+
+
+def _traced(tracer: Tracer, query: Mapping[str, str]) -> dict[str, Any]:
+    """The hops of the last apply, those after the ones that are known."""
+    kind, key = _word(query, "kind"), Key(_word(query, "namespace"), _word(query, "name"))
+    counts = [query.get(field, "0") for field in ("journey", "since")]
+    if not all(count.isascii() and count.isdigit() and len(count) < 10 for count in counts):
+        raise BadRequest("journey, since: numbers are needed")
+    try:
+        return tracer.journey(kind, key, *map(int, counts))
+    except KeyError:
+        raise NotFound(f"nobody follows {kind} {key} here, so nothing was written down of its way") from None
 
 
 def _faults(hooks: Hooks) -> dict[str, Endpoint]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from typing import Any
 
+from k8slab import trace
 from k8slab.api import warnings
 from k8slab.api.defaults import apply_defaults
 from k8slab.api.errors import (
@@ -184,15 +185,19 @@ class Verbs:
         namespace, name = key = key_of(old)
         obj = _bounded(wished if subresource != "status" else agreement.status_of(wished))
         addressed(kind, obj, namespace, name)
+        if not subresource:
+            trace.hop("read", obj, before=old)
         expect_current(kind, old, obj["metadata"])
         sent = obj["metadata"].get("managedFields")
         obj = merged(kind, old, obj, subresource)
         apply_defaults(obj, kind.definition, settled=old)
+        trace.hop("defaulted", obj)
         self._own(owners, old, obj, sent)
         causes = self._prepared(kind, obj, old, subresource)
         wishes = kind.generation and subresource in ("", "ephemeralcontainers")
         if wishes and agreement.wish_of(obj) != agreement.wish_of(old):
             obj["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
+        trace.hop("admitted", obj)
         agreement.share(obj, old)
         if settle(obj, old) is old:  # nothing changed, or only the time at which nobody changed anything
             return old
@@ -204,6 +209,7 @@ class Verbs:
         if subresource:
             return self._store(kind, lambda: self.store.update(kind.resource, key, obj), obj, dry_run)
         self._admission.check(kind, obj, old)
+        trace.hop("validated", obj)
         return self._written(kind, lambda: self.store.update(kind.resource, key, obj), obj, old, dry_run)
 
     def delete(
@@ -271,10 +277,11 @@ class Verbs:
 
         `settled` is its spec, where one like it has been through all this.
         """
-        obj = _bounded({**obj, "spec": {}} if settled else obj)
+        wished, obj = obj, _bounded({**obj, "spec": {}} if settled else obj)
         if settled:
             obj["spec"] = settled
         meta = addressed(kind, obj, namespace)
+        trace.hop("read", {**obj, "spec": wished["spec"]} if settled else obj)
         self._require_namespace(kind, meta)
         sent = meta.pop("managedFields", None)
         for unwanted in ("resourceVersion", *KEPT, "selfLink"):
@@ -285,6 +292,7 @@ class Verbs:
         if "status" in kind.subresources and kind.kind != "Node":
             obj["status"] = {}
         apply_defaults(obj, kind.definition, settled={"spec": settled})
+        trace.hop("defaulted", obj)
         self._own(owners, None, obj, sent)
         self._admission.change(kind, obj)
         return obj
@@ -292,8 +300,10 @@ class Verbs:
     def _approve(self, kind: Kind, obj: Obj) -> None:
         """Let the kind's strategy, validation and admission have their say in a new object."""
         causes = self._strategy(kind).create(obj)
+        trace.hop("admitted", obj)
         self._refuse(kind, obj, causes + validate(obj))
         self._admission.check(kind, obj)
+        trace.hop("validated", obj)
         if listening():
             warn(*warnings.of_new(obj))
 

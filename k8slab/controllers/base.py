@@ -13,6 +13,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import partial
 from typing import Any, Generic, TypeVar
 
+from k8slab import trace
 from k8slab.api.errors import ApiError, Conflict, NotFound
 from k8slab.api.objects import Key, Obj, controller_of, key_of
 from k8slab.client.base import Client
@@ -75,6 +76,7 @@ class Controller(Generic[K]):
             if self.gate and self.gate.stops(self.name, key):
                 self.queue.done(key)
                 continue
+            trace.hop("looked", controller=self.name, key=key)
             try:
                 again = await self.reconcile(key)
             except (Conflict, NotFound) as error:  # somebody was faster: look again

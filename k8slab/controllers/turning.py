@@ -96,8 +96,9 @@ class Turning:
             if self._root is None:
                 raise Conflict("no loop is held: there is nothing to turn")
             wrote = await self.turn(kind, key)
-        waiting = [{"kind": kind, "namespace": key.namespace, "name": key.name} for kind, key in self.waiting]
-        return {"held": self._root is not None, "waiting": waiting, "wrote": wrote}
+        waiting = [{"kind": kind_, "namespace": at.namespace, "name": at.name} for kind_, at in self.waiting]
+        held = self._root is not None if do == "turn" else self.holds(kind, key)  # turned is what is below
+        return {"held": held, "waiting": waiting, "wrote": wrote}
 
     async def turn(self, kind: str, key: Key) -> list[dict[str, Any]]:
         """Let one loop look at one key, once. Returns what it wrote."""

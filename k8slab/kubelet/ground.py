@@ -9,6 +9,7 @@ import asyncio
 import zlib
 from typing import Any
 
+from k8slab import trace
 from k8slab.api.objects import Obj
 from k8slab.clock import Clock
 from k8slab.kubelet import volumes
@@ -42,6 +43,7 @@ class Ground:
                     pod_config(record.pod, place.name, self._cidr, **place.naming.files(record.pod))
                 )
                 record.sandbox = True
+                trace.hop("sandbox", record.pod, address=record.address)
                 self._warn(record.pod)
         except volumes.MountError as error:
             self._hold(record, "FailedMount", str(error))

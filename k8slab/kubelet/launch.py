@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from k8slab import trace
 from k8slab.api.errors import NotFound
 from k8slab.api.objects import Obj, reference_to
 from k8slab.api.quantities import parse
@@ -92,6 +93,7 @@ class Launcher:
         note = record.note(container["name"])
         if not await self._pull(pod, container, note):
             return ""
+        trace.hop("pulled", pod, image=container["image"])
         try:
             spec = self._spec(record, action)
         except ConfigError as error:
@@ -105,11 +107,17 @@ class Launcher:
             else:
                 self._fail(pod, container, note, error.reason, str(error))
             return ""
+        self._trace(pod, spec)
         self.tell(pod, container, "Normal", "Created", "Container created")
         self.tell(pod, container, "Normal", "Started", "Container started")
         note.succeeded()
         self._once_more(action, note)
         return spec.id
+
+    def _trace(self, pod: Obj, spec: ContainerSpec) -> None:
+        if trace.listening():
+            pid = next((state.pid for state in self._runtime.containers(spec.pod_uid) if state.id == spec.id), None)
+            trace.hop("started", pod, container=spec.name, runtime=self._runtime.name, pid=pid)
 
     def _once_more(self, action: Start, note: Note) -> None:
         if action.after is not None:

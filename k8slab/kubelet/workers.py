@@ -10,6 +10,7 @@ import asyncio
 import logging
 from pathlib import Path
 
+from k8slab import trace
 from k8slab.api.errors import ApiError, Conflict, NotFound
 from k8slab.api.objects import Obj, encode, is_terminating
 from k8slab.client.base import Client
@@ -185,6 +186,8 @@ class PodWorkers:
                 self._tell(record, view)
                 self._look_in(record, plan.look)
                 return
+            if plan.start and trace.listening():
+                trace.hop("planned", record.pod, start=[start.container["name"] for start in plan.start])
             if plan.start and self._runtime.abilities.real:
                 self._tell(record, view)  # not for records: they start at once, their ContainerCreating lasts no time
             await self._act(record, plan)

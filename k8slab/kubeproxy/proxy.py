@@ -12,6 +12,7 @@ import json
 import logging
 from collections.abc import Callable
 
+from k8slab import trace
 from k8slab.api.errors import ApiError
 from k8slab.api.objects import Key, Obj, key_of
 from k8slab.client.base import Client
@@ -155,6 +156,8 @@ class Proxy:
                 problems.append(_complaint(route, error))
                 if broken := openings.pop(route, None):
                     broken.close()
+        for each in self._slices.get(key, {}).values() if table and trace.listening() else ():
+            trace.hop("served", each, service=key.name)
         if problems:
             self._retry(key)
         if service:

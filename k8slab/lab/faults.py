@@ -83,6 +83,20 @@ class Faults:
         body = {"do": do, "kind": kind, "namespace": self.namespace, "name": name}
         return self._lab("loop", lambda: self.api.post("/k8slab/loop", body))
 
+    def follow_hops(self, kind: str, name: str, on: bool = True) -> None:
+        """Have an object's next apply followed from hop to hop, or no more: `lab.journey` is the view of it."""
+        body = {"do": "follow" if on else "leave", "kind": kind, "namespace": self.namespace, "name": name}
+        self._lab("journey", lambda: self.api.post("/k8slab/trace", body))
+
+    def hops(self, kind: str, name: str, journey: int = 0, since: int = 0) -> Any:
+        """The hops of its last apply; of the journey of this number those after `since`. None: it is not followed."""
+        asked = {"kind": kind, "namespace": self.namespace, "name": name}
+        asked |= {"journey": str(journey), "since": str(since)}
+        try:
+            return self.api.request("GET", "/k8slab/trace", params=asked)
+        except NotFound:
+            return None
+
     def _ask(self, what: str, **body: Any) -> None:
         self._lab(what, lambda: self.api.post(f"/k8slab/{what}", body))
 

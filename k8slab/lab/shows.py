@@ -27,6 +27,7 @@ class Shows:
     board = _view("board", "Nodes and pods, what is wished and what is; to be pressed.")
     traffic = _view("traffic", "Requests through a Service, and which pod answered.")
     loop = _view("loop", "One controller's read, compare, act, step by step.")
+    journey = _view("journey", "One apply, hop by hop, apiserver to process, and the real time each took.")
     rollout = _view("rollout", "Old and new ReplicaSets as they trade places.")
     autoscale = _view("autoscale", "Load, metric, and wanted and actual replicas over time.")
     scheduling = _view("scheduling", "Why a pod went to its node, or to none; and what if it wished otherwise.")

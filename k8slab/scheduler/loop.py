@@ -14,6 +14,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
+from k8slab import trace
 from k8slab.api.errors import ApiError, Conflict, NotFound
 from k8slab.api.objects import Key, Obj, is_terminating, key_of, labels_of, with_condition
 from k8slab.client.base import Client
@@ -124,6 +125,7 @@ class Scheduler:
     def _place(self, pod: Obj, entry: Waiting) -> None:
         info = PodInfo(pod, self._storage.of(pod))
         decision = self._decide(info)
+        trace.hop("decided", pod, node=decision.node or "", of=decision.total, fit=len(decision.scores))
         if decision.node is None:
             self._refuse(info, decision, entry)
             return

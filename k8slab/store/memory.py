@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
+from k8slab import trace
 from k8slab.api.objects import Key, Obj
 from k8slab.store.base import Compacted, Event, EventType, Exists, Missing, Stale
 from k8slab.store.shelf import Shelf
@@ -143,6 +144,8 @@ class MemoryStore:
         after = {**obj, "metadata": {**obj["metadata"], "resourceVersion": str(revision)}}
         event = Event(type_, revision, resource, key, before, after)
         self._persist(event)
+        if type_ != "DELETED":
+            trace.hop("stored", after, before=before)
         self._apply(event)
         self._publish(event)
         return after

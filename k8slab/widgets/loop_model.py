@@ -17,6 +17,8 @@ from k8slab.widgets.feed import Snapshot
 
 KINDS = ("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job", "Pod")
 SHORT = {"deploy": "Deployment", "rs": "ReplicaSet", "sts": "StatefulSet", "ds": "DaemonSet"}
+RUN, SLOW, HAND, SWITCHED_OFF = "run", "slow", "hand", "off"
+WAYS = {RUN: "running", SLOW: "in slow motion", HAND: "held", SWITCHED_OFF: "switched off"}
 PHASES = ("read", "compare", "act")
 
 
@@ -77,7 +79,35 @@ def acted(wrote: Sequence[Mapping[str, Any]], row: Row) -> str:
     return ("; ".join(dict.fromkeys(said)) or "nothing to do") + "."
 
 
-def picture(loops: Sequence[Row], step: Mapping[str, Any], told: Sequence[str], what: str, held: bool) -> Picture:
+def gap(row: Row, mode: str) -> str:
+    """What becomes of the difference between wish and reality, in a few words."""
+    if row.wish == row.real:
+        return "as wished"
+    sides = f"wants {row.wish}, sees {row.real}"
+    if mode == SWITCHED_OFF:
+        return f"{sides}: nobody acts"
+    if mode == HAND:
+        return f"{sides}: waits for your step"
+    return sides if mode == SLOW else f"{abs(row.wish - row.real)} {'missing' if row.wish > row.real else 'too many'}"
+
+
+def sentence(loops: Sequence[Row], what: str, mode: str) -> str:
+    """How it stands, in a sentence or two."""
+    apart = [row for row in loops if row.wish != row.real]
+    if not loops:
+        return f"{what} is not there."
+    if mode == SWITCHED_OFF and not apart:
+        return "Switched off, and nobody notices: all is as wished. Delete a pod, or scale, and see who repairs it."
+    if mode == SWITCHED_OFF:
+        row = apart[0]
+        return f"Switched off. {row.kind} {row.name} {gap(row, mode)}."
+    if not apart:
+        return f"{_pods(loops[0].wish)} wished, and there {_is(loops[-1].real)} {loops[-1].real}: nothing is missing."
+    row = apart[0]
+    return f"{row.kind} {row.name}: {compare(row)}"
+
+
+def picture(loops: Sequence[Row], step: Mapping[str, Any], told: Sequence[str], what: str, mode: str) -> Picture:
     """The view as it should look now. `step` is the loop at work, its phase and what each phase said."""
     drawn = {
         row.key: {
@@ -87,19 +117,21 @@ def picture(loops: Sequence[Row], step: Mapping[str, Any], told: Sequence[str], 
             "wish": row.wish,
             "real": row.real,
             "unit": row.unit,
+            "gap": gap(row, mode),
             "phase": step.get("phase", "") if step.get("key") == row.key else "",
             "said": dict(step.get("said", {})) if step.get("key") == row.key else {},
         }
         for order, row in enumerate(loops)
     }
-    open_ = [row for row in loops if row.wish != row.real]
-    say = told[-1] if told else f"{what} is not there." if not loops else compare((open_ or [*loops])[0])
-    return {"what": what, "held": held, "found": bool(loops), "loops": drawn, "told": list(told[-6:]), "say": say}
+    stands = sentence(loops, what, mode)
+    say = told[-1] if told and mode != SWITCHED_OFF else stands
+    shown = {"loops": drawn, "told": list(told[-6:]), "say": say, "stands": stands}
+    return {"what": what, "mode": mode, "held": mode != RUN, "found": bool(loops), **shown}
 
 
 def text(picture: Picture) -> str:
     """The view in plain words."""
-    lines = [f"Loops below {picture['what']}, {'held' if picture['held'] else 'running'}"]
+    lines = [f"Loops below {picture['what']}, {WAYS[picture['mode']]}"]
     lines += [_line(loop) for loop in _ordered(picture)]
     return "\n".join([*lines, *(f"  {said}" for said in picture["told"])])
 
@@ -115,7 +147,8 @@ def html(picture: Picture) -> str:
 
 
 def _line(loop: Picture) -> str:
-    return f"  {loop['kind']} {loop['name']}: {loop['wish']} wished, {loop['real']} there ({loop['unit']})"
+    acts = ", nobody acts" if loop["gap"].endswith("nobody acts") else ""
+    return f"  {loop['kind']} {loop['name']}: {loop['wish']} wished, {loop['real']} there ({loop['unit']}){acts}"
 
 
 def _ordered(picture: Picture) -> list[Picture]:

@@ -76,10 +76,23 @@ lab.traffic("web", rate=5)
 # %% [markdown]
 # ## The loop
 #
-# Read, compare, act: the loops below `web`. Press *Hold*, delete a pod on the board, and turn them by hand.
+# Read, compare, act: the loops below `web`. Press *Slow motion* and delete a pod on the board; then *By hand*, and take
+# each step yourself; then *Off*, and see what nobody repairs.
 
 # %%
 lab.loop("deployment/web")
+
+# %% [markdown]
+# ## The journey
+#
+# One `kubectl apply`, hop by hop: choose a hop to see the object as it stood there, or press *Play*. Run the second cell
+# while you look at the first.
+
+# %%
+lab.journey("deployment/web")
+
+# %%
+lab.kubectl("set env deployment/web MOOD=good")
 
 # %% [markdown]
 # ## A roll out

@@ -90,3 +90,10 @@ async def test_what_cannot_be_held_says_so(cluster: Cluster) -> None:
     turning.release()
     with pytest.raises(Conflict, match="nothing to turn"):
         await turning.ask("turn", "Deployment", WEB)
+
+
+async def test_a_hold_is_that_of_one_object(cluster: Cluster) -> None:
+    turning = await start(cluster)
+    assert (await turning.ask("look", "Deployment", WEB))["held"]
+    await turning.ask("hold", "Deployment", Key("default", "api"))
+    assert not (await turning.ask("look", "Deployment", WEB))["held"]

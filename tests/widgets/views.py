@@ -20,6 +20,7 @@ from k8slab.widgets import (
     board,
     handshake,
     isolation,
+    journey,
     loop,
     race,
     rollout,
@@ -32,6 +33,7 @@ from k8slab.widgets.base import View
 from tests.widgets import cluster, scheduled, test_autoscale, test_rollout, test_shop_model, test_traffic
 from tests.widgets.cluster import FakeLab, pod
 from tests.widgets.page import Page
+from tests.widgets.recorded import RecordedLab
 
 
 @dataclass(frozen=True)
@@ -233,7 +235,8 @@ VIEWS = (
         lambda: FakeLab(*cluster.shop(), name="loop"),
         lambda lab: loop.show(lab, "deployment/web", hold=True),
         _one_pod_less,
-        "**Loop**: the loops below a Deployment, wish beside reality; held, they are turned by hand, a step at a time.",
+        "**Loop**: the loops below a Deployment, wish beside reality; in slow motion, a step at a time by hand, or switched "
+        "off to see what nobody repairs.",
     ),
     Case(
         "scheduling",
@@ -242,6 +245,14 @@ VIEWS = (
         _another_asks,
         "**Scheduling**: which filters refused which node, what each score gave the others, by how much the best one "
         "won; below, what if the pod wished for something else.",
+    ),
+    Case(
+        "journey",
+        lambda: RecordedLab(known=40, name="journey"),
+        lambda lab: journey.show(lab, "deployment/web"),
+        RecordedLab.goes_on,
+        "The **journey** of one `kubectl apply`: every hop from the API server to the process, with the object as it stood "
+        "there and the real time it took, on a bar in true scale.",
     ),
     Case(
         "autoscale",
