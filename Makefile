@@ -3,13 +3,14 @@
 # make bench     the numbers of docs/numbers.md   make notebooks lessons/*.ipynb from lessons/src
 # make race      the recorded race of lesson 01, on a quiet machine with an engine
 # make gallery   docs/gallery.md: the views' pictures, taken by their own tests
+# make binder-check  the lessons within Binder's limits, with figures      make pins  binder/requirements.txt anew
 
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 JOBS   ?= $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: lessons test test-all bench check notebooks gallery race system system-test clean
+.PHONY: lessons test test-all bench binder-check check notebooks gallery pins race system system-test clean
 
 $(VENV)/lab: pyproject.toml
 	@scripts/venv $(PYTHON) $(VENV)
@@ -51,6 +52,18 @@ test: system-test check
 
 test-all: test
 	scripts/run-tests $(BIN)/pytest $(JOBS) slow
+
+binder-check: export K8SLAB_FIGURES := $(CURDIR)/build/binder.figures
+binder-check: system-test $(VENV)/test
+	@mkdir -p build && rm -f $(K8SLAB_FIGURES)
+	$(BIN)/pytest -n $(JOBS) tests/binder; code=$$?; cat $(K8SLAB_FIGURES); exit $$code
+
+pins: $(VENV)/test
+	$(BIN)/pip install --quiet --disable-pip-version-check uv
+	@sed -n 1p binder/requirements.txt > binder/requirements.new
+	$(BIN)/uv pip compile --quiet --extra lab --python-version 3.11 --python-platform linux -c binder/stock.txt \
+		pyproject.toml --no-header --no-annotate >> binder/requirements.new
+	@mv binder/requirements.new binder/requirements.txt
 
 bench: $(VENV)/test
 	$(BIN)/python -m benchmarks --write docs/numbers.md

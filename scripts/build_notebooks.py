@@ -20,10 +20,11 @@ from typing import Any
 import nbformat
 
 sys.path.insert(0, str(Path(__file__).parent))
-from lesson_index import pages
+from lesson_index import front, pages
 from lesson_source import MARK, Cell, Mistake, Source, read
 
 LESSONS = Path(__file__).parent.parent / "lessons"
+FRONT = LESSONS.parent / "README.md"
 MOVED = ("header", "predict", "quiz", "hints")  # into the words
 NOTEBOOK = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
@@ -190,9 +191,14 @@ def gallery(path: Path = LESSONS / "src" / "gallery.py") -> dict[str, str]:
     return {f"{path.stem}.ipynb": json.dumps(found, indent=1, ensure_ascii=False) + "\n"}
 
 
+def headers() -> dict[str, Any]:
+    """Every lesson's notebook by name, without its ending -> its words."""
+    return {path.stem: json.loads(words(read(path))) for path in sources()}
+
+
 def index() -> dict[str, str]:
     """The pages about all lessons. File name -> text."""
-    return pages({path.stem: json.loads(words(read(path))) for path in sources()})
+    return pages(headers())
 
 
 def stale() -> list[str]:
@@ -203,7 +209,9 @@ def stale() -> list[str]:
         for kind in ("*.ipynb", "*.words.json", "*.md")
         for p in LESSONS.glob(kind)
     }
-    return sorted(name for name in want.keys() | have.keys() if want.get(name) != have.get(name))
+    page = FRONT.read_text(encoding="utf-8")
+    links = [] if front(page, headers()) == page else ["the links in README.md"]
+    return links + sorted(name for name in want.keys() | have.keys() if want.get(name) != have.get(name))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -224,6 +232,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 (folder / name).write_text(text, encoding="utf-8")
         for name, text in ({} if asked.solved else gallery() | index()).items():
             (folder / name).write_text(text, encoding="utf-8")
+        if not asked.solved:
+            FRONT.write_text(front(FRONT.read_text(encoding="utf-8"), headers()), encoding="utf-8")
     except Mistake as mistake:
         sys.exit(str(mistake))
 

@@ -1,4 +1,5 @@
-"""The pages about all lessons, from their headers: lessons/README.md (the way in) and lessons/glossary.md.
+"""The pages about all lessons, from their headers: lessons/README.md (the way in) and lessons/glossary.md; and the
+links of the front page that open them on Binder.
 
 `build_notebooks.py` next door hands in the words files' contents, writes the pages and tells when they are stale.
 """
@@ -7,7 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
+GITHUB = "OWNER/k8slab"  # where this repository is public; put yours here, and `make notebooks` puts it into every link
+BINDER = "https://mybinder.org"
+BEGIN, END = "<!-- Binder's links, made by `make notebooks` -->", "<!-- to here -->"
 Header = Mapping[str, Any]
 MADE = "<!-- Made by `make notebooks` from the lessons' headers. -->\n\n"
 
@@ -15,6 +20,20 @@ MADE = "<!-- Made by `make notebooks` from the lessons' headers. -->\n\n"
 def pages(lessons: Mapping[str, Header]) -> dict[str, str]:
     """File name -> text, for lessons given as notebook's name without its ending -> header, in their order."""
     return {"README.md": _index(lessons), "glossary.md": _glossary(lessons)}
+
+
+def front(page: str, lessons: Mapping[str, Header]) -> str:
+    """The front page with links to Binder between its two marks: a badge, and a link for each lesson."""
+    before, _, rest = page.partition(BEGIN)
+    after = rest.partition(END)[2]
+    badge = f"[![Open the lessons on Binder]({BINDER}/badge_logo.svg)]({_binder('00')})"
+    links = [f"- [{h['lesson']} {h['title']}]({_binder(h['lesson'])})" for h in lessons.values()]
+    return before + "\n".join([BEGIN, "", badge, "", *links, "", END]) + after
+
+
+def _binder(lesson: str) -> str:
+    """The address that opens a lesson's workspace; binder/workspaces.py makes those."""
+    return f"{BINDER}/v2/gh/{GITHUB}/HEAD?urlpath={quote(f'lab/workspaces/{lesson}', safe='')}"
 
 
 def _index(lessons: Mapping[str, Header]) -> str:

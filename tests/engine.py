@@ -156,15 +156,20 @@ runroot = "{folder}/exec"
 
 def base() -> Path:
     """The base image's files, as a tar."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "k8slab"
-    cache.mkdir(parents=True, exist_ok=True)
     made_by = hashlib.sha256(f"{RECIPE}{PACKAGES}".encode()).hexdigest()[:8]
-    file = cache / f"test-base-{made_by}.tar"
-    with (cache / "making").open("w") as making:
+    file = cache() / f"test-base-{made_by}.tar"
+    with (cache() / "making").open("w") as making:
         fcntl.flock(making, fcntl.LOCK_EX)
         if not file.exists():
-            make_base(cache / "root", file)
+            make_base(cache() / "root", file)
     return file
+
+
+def cache() -> Path:
+    """Where images are kept from one run to the next."""
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "k8slab"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def make_base(root: Path, file: Path) -> None:

@@ -33,9 +33,20 @@ def ask(*words):
     message = b"*%d\r\n" % len(words)
     for word in map(str.encode, words):
         message += b"$%d\r\n%s\r\n" % (len(word), word)
-    with closing(socket.create_connection((HOST, int(PORT or 6379)), PATIENCE)) as line, line.makefile("rb") as answer:
+    with closing(line_to(HOST, int(PORT or 6379))) as line, line.makefile("rb") as answer:
         line.sendall(message)
         return read(answer)
+
+
+def line_to(host, port):
+    """By the Service's name; where names are not to be had, by the variables that Kubernetes sets in each container."""
+    try:
+        return socket.create_connection((host, port), PATIENCE)
+    except socket.gaierror:
+        service = host.upper().replace("-", "_") + "_SERVICE"
+        if f"{service}_HOST" not in os.environ:
+            raise
+        return socket.create_connection((os.environ[f"{service}_HOST"], int(os.environ[f"{service}_PORT"])), PATIENCE)
 
 
 def read(answer):

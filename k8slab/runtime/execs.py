@@ -14,10 +14,12 @@ import signal
 import struct
 import termios
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 from uuid import uuid4
 
 from k8slab.runtime.base import RuntimeFailure
+from k8slab.runtime.sandbox import here
 from k8slab.runtime.shimclient import ShimClient, ShimGone
 
 Stream = Literal["stdout", "stderr"]
@@ -140,7 +142,8 @@ class ShimExec(Pipes):
         """Have it started, with the container's environment and working folder. Raises RuntimeFailure."""
         self._shim = shim
         env = {**meta["env"], "TERM": "xterm"} if self._tty else meta["env"]
-        wanted = {"id": self.id, "join": container, "argv": list(command), "env": env, "cwd": meta["cwd"]}
+        words = [here(word, Path(meta["root"])) for word in command] if meta.get("root") else list(command)
+        wanted = {"id": self.id, "join": container, "argv": words, "env": env, "cwd": meta["cwd"]}
         wanted |= {"tty": self._tty, "fenced": False, "contained": True, "enter": meta["cgroups"]}
         wanted |= {"walls": meta.get("walls"), "filtered": meta.get("filtered")}
         wanted |= {"network": meta.get("network")}

@@ -125,7 +125,8 @@ def refusal(bubblewrap: str, options: list[str]) -> str:
         done = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, timeout=TIME_LIMIT, text=True)
     except (OSError, subprocess.TimeoutExpired) as failure:
         return str(failure)
-    return "" if done.returncode == 0 else done.stderr.strip().removeprefix("bwrap: ") or f"exit {done.returncode}"
+    said = done.stderr.strip().removeprefix("bwrap: ").partition(". See <")[0]  # where Debian explains it, or not
+    return "" if done.returncode == 0 else said or f"exit {done.returncode}"
 
 
 def explain(refused: str) -> str:
@@ -136,7 +137,7 @@ def explain(refused: str) -> str:
             return f"{refused} (the kernel is set to refuse: {remedy})"
     if "\nSeccomp:\t2" in Path("/proc/self/status").read_text():
         remedy = "docker run --security-opt seccomp=unconfined --security-opt apparmor=unconfined"
-        return f"{refused} (a filter around this process refuses; in a container: {remedy})"
+        return f"{refused} (a filter around this process refuses; who starts this container can allow it: {remedy})"
     return refused
 
 

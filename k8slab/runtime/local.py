@@ -265,7 +265,7 @@ class LocalRuntime(ImageVerbs):
         folders = self._cgroups.make(spec.id, spec.cpu, spec.memory, counted)
         meta = {"pod_uid": pod.uid, "name": spec.name, "attempt": spec.attempt, "image_id": image.id}
         meta |= {"stop_signal": spec.stop_signal or image.config.stop_signal, "cgroups": folders}
-        meta |= {key: asked.get(key) for key in ("env", "cwd", "walls", "filtered")}
+        meta |= {key: asked.get(key) for key in ("env", "cwd", "root", "walls", "filtered")}
         meta |= {"layers": [str(layer) for layer in image.layers], "network": self._networks.namespace(address)}
         record.meta = meta
         try:

@@ -35,6 +35,7 @@ DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 LIMITS = {"RLIMIT_CORE": 0, "RLIMIT_NOFILE": 65536, "RLIMIT_FSIZE": 2 << 30}
 PROCESSES = 512  # a container's; where the kernel counts the whole user's, twice as many more than the user has now
 TASKS = 256  # the same, where the shim counts: five hundred that fork all the time would leave the lab no time
+LONGEST = 11  # characters of a pod's name: the kernel keeps fifteen of a process's
 WALL = 1 << 30  # bytes above a memory limit that is kept by looking
 
 
@@ -106,7 +107,8 @@ def order(
     common |= limits(spec, isolation, kept)
     if not isolation.bubblewrap:
         walled = {"walls": walls(spec, place)} if isolation.landlock else {}
-        return common | walled | without_fences(spec, argv, env, workdir, place)
+        bare = without_fences(spec, argv, env, workdir, place)
+        return common | walled | bare | named(pod.name, bare["argv"][0], bare["env"]["PATH"], place)
     find_program(argv[0], env["PATH"], workdir, place.root, spec.mounts)
     if spec.tty and shutil.which("setsid"):  # the terminal is to be that of a session inside, or a shell cannot use it
         argv = ["setsid", "--ctty", *argv]
@@ -294,13 +296,33 @@ def without_fences(
         if not os.path.lexists(link):
             link.symlink_to(mount.source)
 
-    def here(word: str) -> str:
-        own = root / word.lstrip("/")
-        return str(own) if word.startswith("/") and word != "/" and os.path.lexists(own) else word
+    path = ":".join(part for folder in env["PATH"].split(":") for part in dict.fromkeys([here(folder, root), folder]))
+    env = {name: here(value, root) for name, value in env.items()} | {"PATH": path, "TMPDIR": str(root / "tmp")}
+    words = [here(word, root) for word in argv]
+    return {"argv": words, "env": env, "cwd": str(root / workdir.lstrip("/")), "root": str(root)}
 
-    path = ":".join(part for folder in env["PATH"].split(":") for part in dict.fromkeys([here(folder), folder]))
-    env = {name: here(value) for name, value in env.items()} | {"PATH": path, "TMPDIR": str(root / "tmp")}
-    return {"argv": [here(word) for word in argv], "env": env, "cwd": str(root / workdir.lstrip("/"))}
+
+def named(pod: str, program: str, path: str, place: Place) -> dict[str, str]:
+    """Start it through a link, so that `ps` and `top` call the process after its pod: there is no bubblewrap to do so.
+
+    Its own words stay as they are. A script is left alone: it would find itself under the link's name.
+    """
+    found = shutil.which(program, path=path)
+    if found is None or not os.path.isabs(found) or not os.access(found, os.R_OK):
+        return {}
+    with open(found, "rb") as file:
+        if file.read(4) != b"\x7fELF":
+            return {}
+    link = place.folder / (f"k8s:{pod}" if len(pod) <= LONGEST else f"k8s:{pod[:5]}-{pod[-5:]}")
+    link.unlink(missing_ok=True)
+    link.symlink_to(found)
+    return {"program": str(link)}
+
+
+def here(word: str, root: Path) -> str:
+    """A path of a container without fences, as a path of this machine; any other word as it is."""
+    own = root / word.lstrip("/")
+    return str(own) if word.startswith("/") and word != "/" and os.path.lexists(own) else word
 
 
 def walls(spec: ContainerSpec, place: Place) -> dict[str, list[str]]:

@@ -65,13 +65,18 @@ class Lab:
 
     def run(self, lesson: str, *, solved: bool, times: int = 1) -> nbformat.NotebookNode:
         """Run it and return what came out. Raises CellExecutionError for a failure that was not announced."""
-        source = next(path for path in build_notebooks.sources() if path.name.startswith(lesson))
-        built = build_notebooks.build(source, solved=solved)
-        notebook = nbformat.reads(built[f"{source.stem}.ipynb"], as_version=4)
-        notebook.cells = [cell for _ in range(times) for cell in with_probes(notebook.cells, solved)]
+        notebook = prepared(lesson, solved=solved, times=times)
         where = {"metadata": {"path": str(self.folder)}}
         client = NotebookClient(notebook, kernel_manager_class=Kernel, timeout=90, resources=where)
         return client.execute(env={**os.environ, **self.knobs, "IPYTHONDIR": str(self.folder / ".ipython")})
+
+
+def prepared(lesson: str, *, solved: bool, times: int = 1) -> nbformat.NotebookNode:
+    """A lesson's notebook as it was built, ready to be run: a probe after each check."""
+    source = next(path for path in build_notebooks.sources() if path.name.startswith(lesson))
+    notebook = nbformat.reads(build_notebooks.build(source, solved=solved)[f"{source.stem}.ipynb"], as_version=4)
+    notebook.cells = [cell for _ in range(times) for cell in with_probes(notebook.cells, solved)]
+    return notebook
 
 
 def with_probes(cells, solved):
@@ -90,3 +95,11 @@ def said(cell) -> str:
 
 def failed(cell) -> bool:
     return any(output["output_type"] == "error" for output in cell.get("outputs", ()))
+
+
+def announced_failures(notebook):
+    """Every cell that was announced to fail has failed, and no other; how many there were."""
+    meant = [cell for cell in notebook.cells if "raises-exception" in cell.metadata.get("tags", ())]
+    assert all(failed(cell) for cell in meant)
+    assert [cell for cell in notebook.cells if cell.cell_type == "code" and failed(cell)] == meant
+    return len(meant)

@@ -11,7 +11,7 @@ import pytest
 from k8slab import launch
 from k8slab.client.http import HttpClient
 from k8slab.settings import Settings
-from tests.lessons.notebooks import Lab, build_notebooks, failed, said
+from tests.lessons.notebooks import Lab, announced_failures, build_notebooks, said
 
 LESSONS = [path.name[:2] for path in build_notebooks.sources()]
 QUICK = "05"
@@ -53,14 +53,6 @@ def left(settings):
         if "deletionTimestamp" not in o["metadata"]
         and (o["metadata"]["name"] != "kubernetes" and o["metadata"]["namespace"] != "kube-system")
     ]
-
-
-def announced_failures(notebook):
-    """Every cell that was announced to fail has failed, and no other; how many there were."""
-    meant = [cell for cell in notebook.cells if "raises-exception" in cell.metadata.get("tags", ())]
-    assert all(failed(cell) for cell in meant)
-    assert [cell for cell in notebook.cells if cell.cell_type == "code" and failed(cell)] == meant
-    return len(meant)
 
 
 def progress(place, lesson):

@@ -119,7 +119,12 @@ async def test_a_session_in_redis_is_known_to_all_and_survives_the_pods(tmp_path
         where = {"STATE": "redis", "REDIS": f"{address}:6379"}
         async with pod("cart", **where) as (one, _):
             await ada.ask(one, "/login", "user=ada")
-        async with pod("cart", **where) as (two, _):
+        named = {
+            "REDIS": "a-redis.invalid",
+            "A_REDIS.INVALID_SERVICE_HOST": address,
+            "A_REDIS.INVALID_SERVICE_PORT": "6379",
+        }
+        async with pod("cart", **where | named) as (two, _):  # where names are not to be had
             assert (await ada.ask(two, "/cart", "item=book"))[1]["cart"] == {"book": 1}
             stranger = Browser()
             stranger.cookie = "made-up"

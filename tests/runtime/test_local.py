@@ -238,6 +238,24 @@ async def test_volumes_are_seen(world: World, tmp_path: Path) -> None:
     assert (tmp_path / "data" / "out").read_text() == "back"
 
 
+async def test_a_command_sees_the_volumes_of_the_container_it_is_run_in(world: World, tmp_path: Path) -> None:
+    (tmp_path / "times").write_text("noon")
+    id = await world.start("sleep", "1000", mounts=[Mount(str(tmp_path), "/notes")])
+    running = await world.runtime.exec(id, ["cat", "/notes/times"])
+    assert b"".join([data async for _, data in running.output()]) == b"noon"
+
+
+async def test_ps_tells_whose_a_process_is(world: World) -> None:
+    program = "import sys, time; print('up', sys.argv, flush=True); time.sleep(1000)"
+    id = await world.start("python", "-c", program, "its words")
+    assert (await world.printed(id, "up")).text == b"up ['-c', 'its words']"
+    process = psutil.Process(world.state(id).pid)
+    if fenced(world):
+        assert process.parent().cmdline()[0] == f"k8slab-container:{world.pod.namespace}/{world.pod.name}/main"
+    else:
+        assert Path(f"/proc/{process.pid}/comm").read_text().startswith(f"k8s:{world.pod.name[:5]}")
+
+
 async def test_a_memory_hog_is_killed_and_told_so(world: World) -> None:
     id = await world.python("x = bytearray(400 << 20); import time; time.sleep(1000)", memory=64 << 20)
     state = await world.end(id)

@@ -41,7 +41,7 @@ def become(spec: dict[str, Any], streams: Sequence[int], info: int, gate: int, t
         if spec["fenced"]:
             path, argv = spec["bubblewrap"], bubblewrap_line(spec, info, gate)
         else:
-            path, argv = spec["argv"][0], spec["argv"]
+            path, argv = spec.get("program", spec["argv"][0]), spec["argv"]
             if host:
                 join(host)
                 own_session(spec)
