@@ -13,15 +13,15 @@ import hashlib
 import json
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import nbformat
 
 sys.path.insert(0, str(Path(__file__).parent))
-from lesson_index import pages
-from lesson_source import MARK, Cell, Mistake, Source, read
+import lesson_index
+from lesson_source import MARK, Cell, Mistake, Source, header_of, read
 
 LESSONS = Path(__file__).parent.parent / "lessons"
 MOVED = ("header", "predict", "quiz", "hints")  # into the words
@@ -33,11 +33,11 @@ OPTION = re.compile(r"- \[([ x])\] (.*)")
 HINT = re.compile(r"\d+\. \*\*(.+?)\*\*\s*(.*)", re.DOTALL)
 
 
-def notebook(source: Source, *, solved: bool) -> str:
+def notebook(cells: Iterable[Cell], *, solved: bool = False) -> str:
     """The notebook's text: no outputs, no widget state, the same ids as long as a cell stays the same."""
     ids: set[str] = set()
-    cells = [_cell(cell, solved, ids) for cell in source.cells if _kept(cell, solved)]
-    found = {"cells": cells, "metadata": NOTEBOOK, "nbformat": 4, "nbformat_minor": 5}
+    made = [_cell(cell, solved, ids) for cell in cells if _kept(cell, solved)]
+    found = {"cells": made, "metadata": NOTEBOOK, "nbformat": 4, "nbformat_minor": 5}
     nbformat.validate(found)
     return json.dumps(found, indent=1, ensure_ascii=False) + "\n"
 
@@ -172,7 +172,19 @@ def _hint(item: str) -> dict[str, str]:
 def build(path: Path, *, solved: bool = False) -> dict[str, str]:
     """What a source becomes: file name -> text. Raises Mistake with every mistake in it."""
     source = read(path)
-    return {f"{path.stem}.ipynb": notebook(source, solved=solved), f"{path.stem}.words.json": words(source)}
+    onwards = plain("markdown", lesson_index.after(headers(path.parent), path.stem))
+    text = notebook([*source.cells, onwards], solved=solved)
+    return {f"{path.stem}.ipynb": text, f"{path.stem}.words.json": words(source)}
+
+
+def plain(kind: str, text: str) -> Cell:
+    """A cell that is no part of an exercise or a question."""
+    return Cell(kind, text, (), "", 0)
+
+
+def headers(folder: Path = LESSONS / "src") -> dict[str, Mapping[str, Any]]:
+    """The header of every lesson by its notebook's name without its ending, in their order."""
+    return {path.stem: header_of(path) for path in sources(folder)}
 
 
 def sources(folder: Path = LESSONS / "src") -> list[Path]:
@@ -184,15 +196,17 @@ def gallery(path: Path = LESSONS / "src" / "gallery.py") -> dict[str, str]:
     """The notebook that shows every view: a plain one, with nothing to solve. File name -> text."""
     import jupytext
 
-    cells, ids = jupytext.reads(path.read_text(encoding="utf-8"), fmt="py:percent")["cells"], set[str]()
-    made = [_cell(Cell(cell["cell_type"], cell["source"], (), "", 0), False, ids) for cell in cells]
-    found = {"cells": made, "metadata": NOTEBOOK, "nbformat": 4, "nbformat_minor": 5}
-    return {f"{path.stem}.ipynb": json.dumps(found, indent=1, ensure_ascii=False) + "\n"}
+    cells = jupytext.reads(path.read_text(encoding="utf-8"), fmt="py:percent")["cells"]
+    return {f"{path.stem}.ipynb": notebook(plain(cell["cell_type"], cell["source"]) for cell in cells)}
 
 
 def index() -> dict[str, str]:
-    """The pages about all lessons. File name -> text."""
-    return pages({path.stem: json.loads(words(read(path))) for path in sources()})
+    """The notebook and the pages about all lessons. File name -> text. Raises Mistake."""
+    lessons = headers()
+    if found := list(lesson_index.mistakes(lessons)):
+        raise Mistake("\n".join(found))
+    cells = [plain(kind, text) for kind, text in lesson_index.notebook(lessons)]
+    return {"index.ipynb": notebook(cells), **lesson_index.pages(lessons)}
 
 
 def stale() -> list[str]:
