@@ -63,9 +63,10 @@ class Lab:
         self.folder.mkdir()
         self.knobs = {"K8SLAB_NAME": name, "K8SLAB_STATE_DIR": str(self.state), "K8SLAB_RUNTIME": runtime}
 
-    def run(self, lesson: str, *, solved: bool, times: int = 1) -> nbformat.NotebookNode:
-        """Run it and return what came out. Raises CellExecutionError for a failure that was not announced."""
-        source = next(path for path in build_notebooks.sources() if path.name.startswith(lesson))
+    def run(self, lesson: str | Path, *, solved: bool, times: int = 1) -> nbformat.NotebookNode:
+        """Run it (a number, or a source) and return what came out. Raises for a failure that was not announced."""
+        known = (path for path in build_notebooks.sources() if path.name.startswith(str(lesson)))
+        source = lesson if isinstance(lesson, Path) else next(known)
         built = build_notebooks.build(source, solved=solved)
         notebook = nbformat.reads(built[f"{source.stem}.ipynb"], as_version=4)
         notebook.cells = [cell for _ in range(times) for cell in with_probes(notebook.cells, solved)]
