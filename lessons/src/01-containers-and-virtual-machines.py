@@ -220,6 +220,7 @@ lesson.reveal("alone")
 # %% [markdown]
 # The next view does all of it once more, a step at a time, and asks a virtual machine the same questions.
 # Walk down the list with the arrow keys. One line stays the same behind every fence, and only the virtual machine changes it.
+# Who wants to read the system calls finds them in `k8slab.by_hand`, one short function for each fence and each limit.
 
 # %%
 lab.isolation()

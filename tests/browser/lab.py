@@ -66,6 +66,7 @@ class Notebook:
 
     def __init__(self, page: Page, address: str, file: Path) -> None:
         self.page, self.at = page, 0
+        self.written: set[int] = set()
         self.cells = json.loads(file.read_text(encoding="utf-8"))["cells"]
         page.goto(address.format(file.name))
         page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=LATEST)
@@ -91,9 +92,9 @@ class Notebook:
     def run(self) -> Any:
         """Run the next cell, and go on to the one below; the cell, with what came out."""
         cell = self.next.element_handle()
-        code = self.cells[self.at]["cell_type"] == "code"
+        code = self.cells[self.at]["cell_type"] == "code" and (self.source.strip() or self.at in self.written)
         self.at += 1
-        before = prompt(cell)
+        before = prompt(cell) if code else None
         for _ in range(3):
             self.focus(cell)
             self.page.keyboard.press("Shift+Enter")
@@ -107,7 +108,7 @@ class Notebook:
             cell.scroll_into_view_if_needed()  # what is out of sight is not drawn
         return cell
 
-    def _taken(self, cell: Any, before: str) -> bool:
+    def _taken(self, cell: Any, before: str | None) -> bool:
         try:
             self.page.wait_for_function(LEFT, arg=[cell, before], timeout=TAKEN)
         except TimeoutError:
@@ -125,6 +126,7 @@ class Notebook:
         self.next.locator(".cm-content").click()
         self.page.keyboard.press("Control+a")
         self.page.keyboard.insert_text(text)
+        self.written.add(self.at)
 
     def beside(self, cell: Any, of: str) -> Locator:
         """Do as the lessons say: right-click a view, *Create New View for Output*. The view in its new place."""
@@ -134,7 +136,7 @@ class Notebook:
 
 
 LEFT = """([cell, before]) => !cell.matches(".jp-mod-active")
-  && (cell.matches(".jp-MarkdownCell") || cell.querySelector(".jp-InputPrompt").textContent !== before)"""
+  && (before === null || cell.querySelector(".jp-InputPrompt").textContent !== before)"""
 PROMPT = "cell.querySelector('.jp-InputPrompt').textContent"
 
 
