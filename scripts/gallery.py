@@ -13,7 +13,7 @@ DOCS = Path(__file__).parent.parent / "docs"
 HEAD = """# Gallery
 
 Every view and every lesson, as its own browser test saw it: made by `make gallery`, not by hand. Views work with mouse,
-keyboard and screen reader, in light and dark, wide and narrow; [gallery.ipynb](../lessons/gallery.ipynb) shows them alive.
+keyboard and screen reader, in light and dark, wide and narrow; [gallery.ipynb](../lessons/gallery.ipynb) has them live.
 """
 OTHERWISE = {"-dark": "dark", "-800": "800 pixels wide", "-dark-800": "dark, 800 pixels wide"}
 FIRST = (

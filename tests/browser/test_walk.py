@@ -119,7 +119,7 @@ class Walk:
         """A picture of the whole window, with this in sight."""
         if of:
             of.scroll_into_view_if_needed()
-        shot(self.page, f"lesson-{self.number}-{name}", CAPTIONS.get(f"{self.number} {name}", ""), of="body")
+        shot(self.page, f"lesson-{self.number}-{name}", CAPTIONS.get(f"{self.number} {name}", ""), of="#main")
 
 
 WATCH = """([el, change]) => {
