@@ -132,7 +132,8 @@ for n in (1, 5, 20, 50):
     print(f'{n:6}{race.share("container", n, 0.1):>10}{found.share("container", n, 0.1):>10}')
 
 # %% [markdown]
-# Where the two differ, the straight line was too simple. Believe what was measured.
+# Where the two differ a little, the straight line was too simple: believe what was measured. Where they differ much,
+# or the two shares of the virtual machine above do, other programs kept this machine busy. Run the race once more.
 #
 # Memory tells the same story. See *memory each*: every virtual machine keeps a kernel of its own in memory,
 # and fifty of them keep fifty.

@@ -68,10 +68,19 @@ class Notebook:
         self.page, self.at = page, 0
         self.written: set[int] = set()
         self.cells = json.loads(file.read_text(encoding="utf-8"))["cells"]
-        page.goto(address.format(file.name))
-        page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=LATEST)
-        self.idle()
+        self._open(address.format(file.name))
         page.locator(".jp-Notebook .jp-Cell").first.click(position={"x": 4, "y": 4})
+
+    def _open(self, address: str) -> None:
+        """Load the page and wait for its kernel; once more if a part of the page did not arrive in time."""
+        for last in (False, True):
+            self.page.goto(address, timeout=LATEST)
+            try:
+                self.idle()
+                return
+            except AssertionError:
+                if last:
+                    raise
 
     @property
     def source(self) -> str:
@@ -98,12 +107,11 @@ class Notebook:
         for _ in range(3):
             self.focus(cell)
             self.page.keyboard.press("Shift+Enter")
-            if self._taken(cell, before):
+            if self._taken(cell, before) and (not code or self._ran(cell)):
                 break
         else:
             raise AssertionError(f"Shift+Enter did nothing in cell {self.at - 1}")
         if code:
-            self.page.wait_for_function(f"cell => {PROMPT} !== '[*]:'", arg=cell, timeout=LATEST)
             self.idle()
             cell.scroll_into_view_if_needed()  # what is out of sight is not drawn
         return cell
@@ -115,6 +123,11 @@ class Notebook:
             self.idle()
             return False
         return True
+
+    def _ran(self, cell: Any) -> bool:
+        """Whether it got its number: a notebook that still connects to its kernel may mark a cell and forget it."""
+        self.page.wait_for_function(f"cell => {PROMPT} !== '[*]:'", arg=cell, timeout=LATEST)
+        return prompt(cell) != "[ ]:"
 
     def focus(self, cell: Any) -> None:
         """Have the keyboard in the notebook, at this cell, whatever was pressed before."""
@@ -147,5 +160,5 @@ def prompt(cell: Any) -> str:
 
 def failed(cell: Any) -> str:
     """What a cell's error output says; empty if it has none."""
-    found = cell.query_selector("[data-mime-type='application/vnd.jupyter.error']")
+    found = cell.query_selector(":is([data-mime-type$='jupyter.error'], [data-mime-type$='jupyter.stderr'])")
     return found.inner_text() if found else ""

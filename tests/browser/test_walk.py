@@ -19,7 +19,7 @@ from tests.browser.lab import CHROMIUM, LATEST, SWITCHES, Notebook, failed, serv
 from tests.lessons.notebooks import ROOT, build_notebooks
 from tests.widgets.alive import shot
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(1500)]
 SOURCES = build_notebooks.sources()
 CALL = re.compile(r'lesson\.(predict|reveal|check|quiz)\("([\w-]+)"')
 
@@ -299,7 +299,7 @@ def page():
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
         page = browser.new_page(viewport={"width": 1440, "height": 960})
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(LATEST)
         yield page
         browser.close()
 
