@@ -276,7 +276,7 @@ CAPTIONS = {  # of the pictures that docs/gallery.md shows
 }
 BY_CLICK: Mapping[tuple[str, str], Callable[[Walk], None]] = {("00", "click"): crash_second}
 DEEDS: Mapping[str, Mapping[str, Callable[[Walk, Any], None]]] = {
-    "00": {"lesson.machine()": look("machine", "[data-kind=machine]"), "lab.board()": put_board_beside},
+    "00": {"lab.doctor()": look("machine", ".kl.doctor"), "lab.board()": put_board_beside},
     "01": {"view.result()": watch_the_race, "lab.isolation()": walk_down_the_fences},
     "03": {
         "lab.shop(": fill_adas_cart,
