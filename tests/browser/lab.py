@@ -31,7 +31,8 @@ THEME = "@jupyterlab/apputils-extension/themes.jupyterlab-settings"
 def served(home: Path, *, dark: bool = False, runtime: str = "local") -> Iterator[str]:
     """JupyterLab as `k8slab lessons` starts it, in an empty home folder; its address, to be filled with a notebook."""
     state = {"K8SLAB_STATE_DIR": str(home / "state"), "K8SLAB_RUNTIME": runtime, "K8SLAB_NAME": "walk"}
-    env = {**os.environ, "HOME": str(home), "IPYTHONDIR": str(home / "ipython"), **state}
+    cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")  # the virtual machine's kernel is there
+    env = {**os.environ, "HOME": str(home), "IPYTHONDIR": str(home / "ipython"), "XDG_CACHE_HOME": cache, **state}
     if dark:
         theme = home / ".jupyter/lab/user-settings" / THEME
         theme.parent.mkdir(parents=True)

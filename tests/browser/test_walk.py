@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect, sync_playwright
+from playwright.sync_api import Locator, Page, TimeoutError, expect, sync_playwright
 
 from k8slab.teach import words
 from tests.browser.lab import CHROMIUM, LATEST, SWITCHES, Notebook, failed, served
@@ -67,9 +67,15 @@ class Walk:
         """Guess: the first option of every lesson's first question, the right one of all others."""
         first = next(key for kind, key in self.words.steps if kind == "predict")
         chosen = 0 if key == first else self.words.predict[key].right
-        card = cell.wait_for_selector(".lesson-card[data-kind=predict]")
-        card.query_selector_all(".opt")[chosen].click()
-        cell.wait_for_selector("text=This is your guess")
+        cell.wait_for_selector(".lesson-card[data-kind=predict] .opt")
+        for option in (chosen, (chosen + 1) % 3, chosen):  # a page that reconnects to its kernel may lose a click
+            cell.query_selector_all(".opt")[option].click()
+            try:
+                cell.wait_for_selector("text=This is your guess", timeout=LATEST / 2)
+                return
+            except TimeoutError:
+                continue
+        raise AssertionError(f"the guess {key!r} was never heard")
 
     def reveal(self, cell: Any, key: str) -> None:
         """What happened stands there, with the guess beside it and every fact filled in."""
