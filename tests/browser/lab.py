@@ -70,7 +70,7 @@ class Notebook:
         self.written: set[int] = set()
         self.cells = json.loads(file.read_text(encoding="utf-8"))["cells"]
         self._open(address.format(file.name))
-        page.locator(".jp-Notebook .jp-Cell").first.click(position={"x": 4, "y": 4})
+        expect(page.locator(".jp-Notebook .jp-Notebook-cell")).to_have_count(len(self.cells), timeout=LATEST)
 
     def _open(self, address: str) -> None:
         """Load the page and wait for its kernel; once more if a part of the page did not arrive in time."""
