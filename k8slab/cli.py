@@ -1,4 +1,4 @@
-"""`k8slab up | down | status | reset | kubeconfig | images | doctor | lessons`: what people type.
+"""`k8slab up | down | status | reset | kubeconfig | images | doctor | lessons | progress`: what people type.
 
 Everything is done elsewhere (`launch.py`, `client/http.py`, `doctor.py`, `lessons.py`), and imported only when it is
 needed: `up` is measured from the first keystroke.
@@ -14,7 +14,7 @@ from typing import Annotated, Any, Optional
 import typer
 
 from k8slab import cli_images
-from k8slab.settings import LabError, Settings
+from k8slab.settings import LESSONS_FOLDER, LabError, Settings
 
 app = typer.Typer(
     help="Learn containers and Kubernetes by breaking them.",
@@ -138,16 +138,29 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="For programs.")] =
 
 @app.command()
 def lessons(
-    directory: Annotated[Path, typer.Option("--dir", help="Where to put the notebooks.")] = Path("k8slab-lessons"),
+    directory: Annotated[Path, typer.Option("--dir", help="Where to put the notebooks.")] = Path(LESSONS_FOLDER),
     port: Annotated[int, typer.Option(help="JupyterLab's port.")] = 8888,
     browser: Annotated[bool, typer.Option(help="Open it.", show_default=True)] = True,
 ) -> None:
-    """Copy the lessons into a folder (never over your work) and open the first one in JupyterLab."""
+    """Copy the lessons into a folder (never over your work) and open the first in JupyterLab; later, their index."""
     from k8slab import lessons
 
     new, kept = lessons.copy_to(directory)
     typer.echo(f"{directory}: {_count(new, 'file')} copied, {_count(kept, 'file')} of yours left as they are.")
     lessons.open_jupyter(directory, port, browser)
+
+
+@app.command()
+def progress(
+    directory: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--dir", help="Where your notebooks are.", show_default="here, then k8slab-lessons"),
+    ] = None,
+) -> None:
+    """Say how far you are in each lesson: guesses, exercises, quiz. It reads one file, and sends nothing anywhere."""
+    from k8slab.teach import report
+
+    typer.echo(report.told(directory))
 
 
 def main() -> None:

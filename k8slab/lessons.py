@@ -14,6 +14,7 @@ from pathlib import Path
 
 from k8slab import tools
 from k8slab.settings import LabError, Settings
+from k8slab.teach.progress import NAME as PROGRESS
 
 PACKAGE = Path(__file__).parent
 LEFT_OUT = ("src", "__pycache__", ".ipynb_checkpoints")  # what only authors need
@@ -47,7 +48,10 @@ def copy_to(directory: Path) -> tuple[int, int]:
 
 
 def first(directory: Path) -> Path:
-    """The notebook to begin with."""
+    """The notebook to begin with: the first lesson; for who has begun, the index, which shows how far they are."""
+    index = directory / "index.ipynb"
+    if (directory / PROGRESS).exists() and index.exists():
+        return index
     return min(directory.glob("*.ipynb"))
 
 

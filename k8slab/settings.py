@@ -179,6 +179,7 @@ class StateFolder:
                 raise LabError(f"The lab's folder {path} is {theirs}. {_ELSEWHERE}")
 
 
+LESSONS_FOLDER = "k8slab-lessons"  # where `k8slab lessons` puts a learner's notebooks
 _ELSEWHERE = "Set K8SLAB_STATE_DIR to a folder of your own."
 
 

@@ -13,15 +13,15 @@ import hashlib
 import json
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import nbformat
 
 sys.path.insert(0, str(Path(__file__).parent))
-from lesson_index import front, pages
-from lesson_source import MARK, Cell, Mistake, Source, read
+import lesson_index
+from lesson_source import MARK, Cell, Mistake, Source, header_of, read
 
 LESSONS = Path(__file__).parent.parent / "lessons"
 FRONT = LESSONS.parent / "README.md"
@@ -34,11 +34,11 @@ OPTION = re.compile(r"- \[([ x])\] (.*)")
 HINT = re.compile(r"\d+\. \*\*(.+?)\*\*\s*(.*)", re.DOTALL)
 
 
-def notebook(source: Source, *, solved: bool) -> str:
+def notebook(cells: Iterable[Cell], *, solved: bool = False) -> str:
     """The notebook's text: no outputs, no widget state, the same ids as long as a cell stays the same."""
     ids: set[str] = set()
-    cells = [_cell(cell, solved, ids) for cell in source.cells if _kept(cell, solved)]
-    found = {"cells": cells, "metadata": NOTEBOOK, "nbformat": 4, "nbformat_minor": 5}
+    made = [_cell(cell, solved, ids) for cell in cells if _kept(cell, solved)]
+    found = {"cells": made, "metadata": NOTEBOOK, "nbformat": 4, "nbformat_minor": 5}
     nbformat.validate(found)
     return json.dumps(found, indent=1, ensure_ascii=False) + "\n"
 
@@ -173,7 +173,19 @@ def _hint(item: str) -> dict[str, str]:
 def build(path: Path, *, solved: bool = False) -> dict[str, str]:
     """What a source becomes: file name -> text. Raises Mistake with every mistake in it."""
     source = read(path)
-    return {f"{path.stem}.ipynb": notebook(source, solved=solved), f"{path.stem}.words.json": words(source)}
+    onwards = plain("markdown", lesson_index.after(headers(path.parent), path.stem))
+    text = notebook([*source.cells, onwards], solved=solved)
+    return {f"{path.stem}.ipynb": text, f"{path.stem}.words.json": words(source)}
+
+
+def plain(kind: str, text: str) -> Cell:
+    """A cell that is no part of an exercise or a question."""
+    return Cell(kind, text, (), "", 0)
+
+
+def headers(folder: Path = LESSONS / "src") -> dict[str, Mapping[str, Any]]:
+    """The header of every lesson by its notebook's name without its ending, in their order."""
+    return {path.stem: header_of(path) for path in sources(folder)}
 
 
 def sources(folder: Path = LESSONS / "src") -> list[Path]:
@@ -185,20 +197,17 @@ def gallery(path: Path = LESSONS / "src" / "gallery.py") -> dict[str, str]:
     """The notebook that shows every view: a plain one, with nothing to solve. File name -> text."""
     import jupytext
 
-    cells, ids = jupytext.reads(path.read_text(encoding="utf-8"), fmt="py:percent")["cells"], set[str]()
-    made = [_cell(Cell(cell["cell_type"], cell["source"], (), "", 0), False, ids) for cell in cells]
-    found = {"cells": made, "metadata": NOTEBOOK, "nbformat": 4, "nbformat_minor": 5}
-    return {f"{path.stem}.ipynb": json.dumps(found, indent=1, ensure_ascii=False) + "\n"}
-
-
-def headers() -> dict[str, Any]:
-    """Every lesson's notebook by name, without its ending -> its words."""
-    return {path.stem: json.loads(words(read(path))) for path in sources()}
+    cells = jupytext.reads(path.read_text(encoding="utf-8"), fmt="py:percent")["cells"]
+    return {f"{path.stem}.ipynb": notebook(plain(cell["cell_type"], cell["source"]) for cell in cells)}
 
 
 def index() -> dict[str, str]:
-    """The pages about all lessons. File name -> text."""
-    return pages(headers())
+    """The notebook and the pages about all lessons. File name -> text. Raises Mistake."""
+    lessons = headers()
+    if found := list(lesson_index.mistakes(lessons)):
+        raise Mistake("\n".join(found))
+    cells = [plain(kind, text) for kind, text in lesson_index.notebook(lessons)]
+    return {"index.ipynb": notebook(cells), **lesson_index.pages(lessons)}
 
 
 def stale() -> list[str]:
@@ -210,7 +219,7 @@ def stale() -> list[str]:
         for p in LESSONS.glob(kind)
     }
     page = FRONT.read_text(encoding="utf-8")
-    links = [] if front(page, headers()) == page else ["the links in README.md"]
+    links = [] if lesson_index.front(page, headers()) == page else ["the links in README.md"]
     return links + sorted(name for name in want.keys() | have.keys() if want.get(name) != have.get(name))
 
 
@@ -233,7 +242,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for name, text in ({} if asked.solved else gallery() | index()).items():
             (folder / name).write_text(text, encoding="utf-8")
         if not asked.solved:
-            FRONT.write_text(front(FRONT.read_text(encoding="utf-8"), headers()), encoding="utf-8")
+            FRONT.write_text(lesson_index.front(FRONT.read_text(encoding="utf-8"), headers()), encoding="utf-8")
     except Mistake as mistake:
         sys.exit(str(mistake))
 

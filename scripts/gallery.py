@@ -12,8 +12,8 @@ from pathlib import Path
 DOCS = Path(__file__).parent.parent / "docs"
 HEAD = """# Gallery
 
-Every view, as its own browser test saw it: made by `make gallery`, not by hand. Each works with mouse, keyboard and
-screen reader, in light and dark, wide and narrow; [gallery.ipynb](../lessons/gallery.ipynb) shows them alive.
+Every view and every lesson, as its own browser test saw it: made by `make gallery`, not by hand. Views work with mouse,
+keyboard and screen reader, in light and dark, wide and narrow; [gallery.ipynb](../lessons/gallery.ipynb) has them live.
 """
 OTHERWISE = {"-dark": "dark", "-800": "800 pixels wide", "-dark-800": "dark, 800 pixels wide"}
 FIRST = (
@@ -53,7 +53,7 @@ def _section(folder: Path, name: str) -> str:
 
 def _order(name: str) -> tuple[int, str]:
     at = next((i for i, first in enumerate(FIRST) if name == first or name.startswith(first + "-")), len(FIRST))
-    return at, name
+    return at + name.startswith("lesson-"), name
 
 
 if __name__ == "__main__":

@@ -61,10 +61,28 @@ class Source:
 
 def read(path: Path) -> Source:
     """The source, sound. Raises Mistake."""
+    cells = _cells(path)
+    header, wrong = _header(cells)
+    source = Source(path, header, cells)
+    found = [*wrong, *mistakes(source)]
+    if found:
+        raise Mistake("\n".join(f"{path.name}:{line}: {what}" for line, what in sorted(found)))
+    return source
+
+
+def header_of(path: Path) -> Mapping[str, Any]:
+    """A source's header alone. Raises Mistake."""
+    header, wrong = _header(_cells(path))
+    if wrong:
+        raise Mistake("\n".join(f"{path.name}:{line}: {what}" for line, what in wrong))
+    return header
+
+
+def _cells(path: Path) -> tuple[Cell, ...]:
     text = path.read_text(encoding="utf-8")
     lines = [number for number, line in enumerate(text.splitlines(), 1) if line.startswith("# %%")]
     notebook = jupytext.reads(text, fmt={"extension": ".py", "format_name": "percent", "comment_magics": False})
-    cells = tuple(
+    return tuple(
         Cell(
             cell.cell_type,
             cell.source,
@@ -74,12 +92,6 @@ def read(path: Path) -> Source:
         )
         for i, cell in enumerate(notebook.cells)
     )
-    header, wrong = _header(cells)
-    source = Source(path, header, cells)
-    found = [*wrong, *mistakes(source)]
-    if found:
-        raise Mistake("\n".join(f"{path.name}:{line}: {what}" for line, what in sorted(found)))
-    return source
 
 
 def _header(cells: tuple[Cell, ...]) -> tuple[Mapping[str, Any], list[tuple[int, str]]]:

@@ -14,6 +14,7 @@ import pytest
 
 from k8slab import cli, launch
 from k8slab.settings import Settings
+from k8slab.teach.progress import Progress
 
 
 def k8slab(*arguments, env=None):
@@ -148,3 +149,13 @@ def test_an_api_that_refuses_is_a_sentence(monkeypatch, capsys):
     monkeypatch.setattr(cli, "app", refuse)
     with pytest.raises(SystemExit, match="the lab's API refused: not you"):
         cli.main()
+
+
+def test_progress_of_a_folder_and_of_none(tmp_path):
+    code, said, complaint = k8slab("progress", "--dir", str(tmp_path))
+    assert (code, said) == (1, "")
+    assert "`k8slab lessons` opens the lessons" in complaint
+    Progress("00", tmp_path).record("quiz", "night", right=True)
+    code, said, _ = k8slab("progress", "--dir", str(tmp_path))
+    assert code == 0
+    assert "1 of 8" in said

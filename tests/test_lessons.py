@@ -59,3 +59,12 @@ def test_without_jupyterlab_it_says_how_to_get_it(monkeypatch, tmp_path):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(LabError, match=r'pip install "k8slab\[lab\]"'):
         lessons.open_jupyter(tmp_path, 8888, True)
+
+
+def test_who_has_begun_comes_to_the_index(origin, tmp_path):
+    mine = tmp_path / "mine"
+    (origin / "index.ipynb").write_text("all lessons")
+    lessons.copy_to(mine)
+    assert lessons.first(mine).name == "00-start.ipynb"
+    (mine / lessons.PROGRESS).write_text("{}")
+    assert lessons.first(mine).name == "index.ipynb"

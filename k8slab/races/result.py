@@ -17,7 +17,7 @@ from typing import Any
 
 NAMES = {"process": "process", "container": "local container", "docker": "Docker container", "vm": "virtual machine"}
 MIB = 1 << 20
-HEAD = ("", "first instruction", "all begun", "memory each", "disk each", "kernel")
+HEAD = ("", "first instruction", "elsewhere", "all begun", "memory each", "disk each", "kernel")
 
 
 @dataclass
@@ -68,6 +68,7 @@ class Reference:
 
     machine: str
     date: str
+    n: int
     cores: int
     runs: Mapping[str, Run]
 
@@ -76,7 +77,8 @@ class Reference:
 def reference() -> Reference:
     """The recorded race that stands in for what a machine lacks."""
     kept = json.loads((Path(__file__).parent / "reference.json").read_text())
-    return Reference(kept["machine"], kept["date"], kept["cores"], {run["kind"]: Run(**run) for run in kept["runs"]})
+    runs = {run["kind"]: Run(**run) for run in kept["runs"]}
+    return Reference(kept["machine"], kept["date"], kept["n"], kept["cores"], runs)
 
 
 @dataclass(frozen=True)
@@ -138,16 +140,26 @@ class Race:
         for run, recorded in self.shown():
             name = f"{run.name} ×{len(run.times)}" + (" (recorded)" if recorded else "")
             if not run.measured:
-                yield (name, *[""] * 5)
+                yield (name, *[""] * (len(HEAD) - 1))
                 continue
             memory = size(round(mean(run.memory))) if run.memory else "not readable"
-            yield name, lasting(median(run.times)), lasting(run.times[-1]), memory, size(run.disk), run.kernel
+            begun, most = lasting(median(run.times)), lasting(run.times[-1])
+            yield name, begun, "" if recorded else _elsewhere(run.kind), most, memory, size(run.disk), run.kernel
 
     def _notes(self) -> list[str]:
         notes = [f"{run.name}: {run.absent or run.note}" for run in self.runs if run.absent or run.note]
+        if any(not recorded for _, recorded in self.shown()):
+            kept = reference()
+            notes.append(f"elsewhere: the same with {kept.n} copies of each, on {kept.date} on {kept.machine}.")
         if any(recorded for _, recorded in self.shown()):
             notes.append(f"(recorded): not measured here, but on {reference().date} on {reference().machine}.")
         return notes
+
+
+def _elsewhere(kind: str) -> str:
+    """When a copy of this kind had its first instruction in the recorded race, of those started at once."""
+    kept = reference().runs.get(kind)
+    return lasting(median(kept.times)) if kept and kept.measured else ""
 
 
 def _marked(words: str, recorded: bool) -> str:

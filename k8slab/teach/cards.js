@@ -101,7 +101,7 @@ function title(card, picture) {
   return [h("div", { class: "head" }, h("div", null, heading(picture)), how, bar), h("div", { class: "two" }, goals, real), problem];
 }
 
-const HEADINGS = { predict: "Your guesses", exercise: "Exercises", quiz: "Quiz" };
+const HEADINGS = { predict: "Your guesses", exercise: "Exercises", quiz: "Quiz", course: "All lessons" };
 
 function recap(card, picture) {
   const rows = Object.entries(HEADINGS).map(([kind, name]) => [name, picture.rows.filter((row) => row.kind === kind)]);
@@ -111,7 +111,18 @@ function recap(card, picture) {
   return [...heading(picture), parts, words, picture.next && h("p", { class: "next" }, "Next: ", h("b", null, `lesson ${picture.next}`))];
 }
 
-const KINDS = { predict, quiz, check, hint, title, recap };
+function progress(card, picture) {
+  const head = h("tr", null, ["Lesson", ...picture.columns, "steps done"].map((name) => h("th", { scope: "col" }, name)));
+  const rows = picture.rows.map((row) => {
+    const mark = h("i", { class: "mark", role: "img", "aria-label": WORDS[row.state] });
+    const bar = h("span", { class: "bar", "aria-hidden": "true" }, h("i"));
+    bar.firstChild.style.inlineSize = `${(100 * row.done) / Math.max(1, row.of)}%`;
+    return h("tr", { "data-state": row.state }, h("th", { scope: "row" }, mark, row.name), row.cells.map((cell) => h("td", { class: "dim" }, cell)), h("td", null, bar, `${row.done} of ${row.of}`));
+  });
+  return [...heading(picture), h("div", { class: "table", tabindex: "0", role: "region", "aria-label": "Every lesson" }, h("table", null, h("thead", null, head), h("tbody", null, rows))), h("p", { class: "go dim small" }, picture.note)];
+}
+
+const KINDS = { predict, quiz, check, hint, title, recap, progress };
 let count = 0;
 
 /** One card in the page. Drawn anew when its picture changed; whoever had the focus keeps it. */

@@ -13,7 +13,7 @@ from typing import Any
 
 from k8slab.lab import Lab
 from k8slab.settings import LabError
-from k8slab.teach import checks, pictures, words
+from k8slab.teach import checks, pictures, report, words
 from k8slab.teach.cards import Card
 from k8slab.teach.checks import Outcome
 from k8slab.teach.exercise import ExerciseCard, Task
@@ -168,8 +168,13 @@ class Lesson:
         """Show what was guessed, checked and learned, and the next lesson."""
         following = next((n for n in words.files() if n > self.words.lesson), "")
         title = words.load(following).title if following else ""
-        coming = f"{following} {title}".strip()
-        self._show("recap", "", lambda: pictures.recap(self.words, self._session, self._progress, coming))
+        coming, lessons = f"{following} {title}".strip(), report.all_lessons()
+
+        def picture() -> Picture:
+            course = report.course(lessons, self._progress.path)
+            return pictures.recap(self.words, self._session, self._progress, coming, course)
+
+        self._show("recap", "", picture)
 
     def _title(self) -> Picture:
         return pictures.title(self.words, self._session, self._progress, self.lab.abilities)

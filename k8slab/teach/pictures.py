@@ -138,8 +138,10 @@ CONTAINERS = {
 }
 
 
-def recap(words: Words, session: Session, progress: Progress, following: str) -> Picture:
-    """What was guessed, checked and learned, and what comes next."""
+def recap(
+    words: Words, session: Session, progress: Progress, following: str, course: Sequence[Picture] = ()
+) -> Picture:
+    """What was guessed, checked and learned, how far the whole course is (`report.course`), and what comes next."""
     rows = []
     for kind, key in words.steps:
         known = progress.of(kind, key)
@@ -148,7 +150,7 @@ def recap(words: Words, session: Session, progress: Progress, following: str) ->
         "kind": "recap",
         "tag": f"Lesson {words.lesson} · {words.title}",
         "ask": "What you did",
-        "rows": rows,
+        "rows": [*rows, *course],
         "words": [{"word": word, "means": means} for word, means in words.words.items()],
         "next": following,
     }
@@ -180,7 +182,7 @@ def _times(count: int, noun: str) -> str:
 
 def headings(rows: Sequence[Picture]) -> dict[str, list[Picture]]:
     """A recap's rows under the heading that each kind of step has."""
-    names = {"predict": "Your guesses", "exercise": "Exercises", "quiz": "Quiz"}
+    names = {"predict": "Your guesses", "exercise": "Exercises", "quiz": "Quiz", "course": "All lessons"}
     grouped = {name: [row for row in rows if row["kind"] == kind] for kind, name in names.items()}
     return {name: members for name, members in grouped.items() if members}
 

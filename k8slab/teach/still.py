@@ -14,7 +14,17 @@ from k8slab.teach.prose import plain
 from k8slab.widgets.delta import Picture
 
 CARD = "border:1px solid #8884;border-radius:12px;padding:12px 20px;margin:4px 0;font:13px/1.5 system-ui,sans-serif"
-SIGNS = {"yes": "✓", "no": "×", "guess": "•", "ready": "✓", "failed": "×", "done": "✓", "notready": "◐", "skip": "–"}
+SIGNS = {
+    "yes": "✓",
+    "no": "×",
+    "guess": "•",
+    "ready": "✓",
+    "failed": "×",
+    "done": "✓",
+    "notready": "◐",
+    "starting": "◐",
+    "skip": "–",
+}
 
 
 def text(picture: Picture) -> str:
@@ -73,6 +83,13 @@ def _recap(picture: Picture) -> Iterator[str]:
         yield f"Next: lesson {picture['next']}"
 
 
+def _progress(picture: Picture) -> Iterator[str]:
+    for row in picture["rows"]:
+        cells = [f"{cell} {name}" for name, cell in zip(picture["columns"], row["cells"], strict=True)]
+        yield f"{SIGNS.get(row['state'], '○')} {row['name']}: {row['done']} of {row['of']} steps ({' · '.join(cells)})"
+    yield picture["note"]
+
+
 _BODIES: dict[str, Callable[[Picture], Iterator[str]]] = {
     "predict": _question,
     "quiz": _question,
@@ -80,4 +97,5 @@ _BODIES: dict[str, Callable[[Picture], Iterator[str]]] = {
     "hint": _hint,
     "title": _title,
     "recap": _recap,
+    "progress": _progress,
 }

@@ -45,6 +45,7 @@ lesson
 # %% [markdown]
 # Every lesson begins with this card. Its bar fills as you guess, check and answer.
 # What you do is kept in a small file beside this notebook, and nothing of it leaves your machine.
+# The [index](index.ipynb) shows all lessons and how far you are; in a terminal, `k8slab progress` does.
 
 # %% [markdown]
 # ## What is real here

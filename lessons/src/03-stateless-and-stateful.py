@@ -46,6 +46,9 @@ lesson
 #
 # The shop is one small program, `k8slab/cart`: a login, a cart, and a switch that says where it keeps them.
 # Begin with one pod, and a Service in front of it.
+#
+# Two kinds of objects here get lessons of their own, and one sentence now. A **Deployment** keeps as many equal pods
+# running as you say (lesson 05). A **Service** is one address in front of them, and sends each connection to one (06).
 
 # %%
 %%manifest
@@ -348,6 +351,20 @@ lesson.reveal("all-die", measured=sum(answer["cart"] == {"book": 1} for answer i
 # | shared store | nothing is lost | nothing to do | one more program to keep alive, one more question per request |
 
 # %% [markdown]
+# ## Whose state is it?
+#
+# A cart is not a shop's only state, and not all of it needs the same place. Ask who else must see it:
+#
+# | state | whose | who must see it | where it belongs |
+# |---|---|---|---|
+# | the page you are on, a form half filled in | the client's | one browser | in the browser: each request carries what it needs |
+# | who is logged in, the cart | the session's | one customer, every pod | signed cookie or shared store |
+# | stock, prices, orders | the application's | everybody | a database with a disk: lesson 10 |
+#
+# A stateless server still changes the state of the **application**: an order is an order. It keeps no state of the **client**
+# between two requests. That is the rule that lets any pod answer the next one.
+
+# %% [markdown]
 # ## A connection that remembers
 #
 # HTTP forgets, but it travels over something that remembers. A TCP connection has two ends, and each knows the other.
@@ -521,3 +538,4 @@ lesson.recap()
 #
 # HTTP's forgetfulness is [RFC 9110, 3.3](https://www.rfc-editor.org/rfc/rfc9110#section-3.3), cookies are
 # [RFC 6265](https://www.rfc-editor.org/rfc/rfc6265), the handshake is [RFC 9293, 3.5](https://www.rfc-editor.org/rfc/rfc9293#section-3.5).
+# That the client keeps the client's state is a rule of Roy Fielding's [REST, 5.1.3](https://ics.uci.edu/~fielding/pubs/dissertation/rest_arch_style.htm#sec_5_1_3).

@@ -17,7 +17,7 @@
 #   endpoint: One address in that list, usually a pod's.
 #   readiness probe: A question the kubelet asks a container again and again; while the answer is no, its pod gets no requests.
 #   kube-proxy: The program on each node that sends on what is sent to a Service.
-#   session affinity: A Service's promise to send the same client to the same pod for a while.
+#   session affinity: A Service's habit of sending one client to the same pod each time; also called sticky.
 #   node port: A port that every node opens for one Service.
 #   load balancer: A machine or program outside of the cluster that hands requests to its nodes.
 # runtimes:

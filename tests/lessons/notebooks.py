@@ -63,17 +63,18 @@ class Lab:
         self.folder.mkdir()
         self.knobs = {"K8SLAB_NAME": name, "K8SLAB_STATE_DIR": str(self.state), "K8SLAB_RUNTIME": runtime}
 
-    def run(self, lesson: str, *, solved: bool, times: int = 1) -> nbformat.NotebookNode:
-        """Run it and return what came out. Raises CellExecutionError for a failure that was not announced."""
+    def run(self, lesson: str | Path, *, solved: bool, times: int = 1) -> nbformat.NotebookNode:
+        """Run it (a number, or a source) and return what came out. Raises for a failure that was not announced."""
         notebook = prepared(lesson, solved=solved, times=times)
         where = {"metadata": {"path": str(self.folder)}}
         client = NotebookClient(notebook, kernel_manager_class=Kernel, timeout=90, resources=where)
         return client.execute(env={**os.environ, **self.knobs, "IPYTHONDIR": str(self.folder / ".ipython")})
 
 
-def prepared(lesson: str, *, solved: bool, times: int = 1) -> nbformat.NotebookNode:
+def prepared(lesson: str | Path, *, solved: bool, times: int = 1) -> nbformat.NotebookNode:
     """A lesson's notebook as it was built, ready to be run: a probe after each check."""
-    source = next(path for path in build_notebooks.sources() if path.name.startswith(lesson))
+    known = (path for path in build_notebooks.sources() if path.name.startswith(str(lesson)))
+    source = lesson if isinstance(lesson, Path) else next(known)
     notebook = nbformat.reads(build_notebooks.build(source, solved=solved)[f"{source.stem}.ipynb"], as_version=4)
     notebook.cells = [cell for _ in range(times) for cell in with_probes(notebook.cells, solved)]
     return notebook

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from k8slab.teach import pictures, words
+from k8slab.teach import pictures, report, words
 from k8slab.teach.checks import Outcome
-from k8slab.teach.progress import Progress
+from k8slab.teach.progress import Progress, kept
 from k8slab.teach.session import Predicted, Quizzed, Session, Tried
 from tests.teach import page
 
@@ -55,7 +55,8 @@ def all_kinds(folder: Path):
         pictures.quiz(quizzed, Quizzed([1, 2], 2), 1, 3),
         pictures.quiz(quizzed, Quizzed([1], 1, given_up=True), 1, 3),
         pictures.hint(task, 1),
-        pictures.recap(found, session, progress, "06 Services"),
+        pictures.recap(found, session, progress, "06 Services", report.course(report.all_lessons(), progress.path)),
+        report.picture(report.rows(report.all_lessons(), kept(progress.path))),
     ]
 
 
