@@ -12,6 +12,7 @@ from playwright.sync_api import expect, sync_playwright
 
 from tests.browser.lab import CHROMIUM, LATEST, SWITCHES, Notebook, served
 from tests.lessons.notebooks import ROOT
+from tests.widgets.alive import shot
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
 LESSON = ROOT / "lessons/05-deployments-and-replicas.ipynb"
@@ -46,5 +47,11 @@ def test_lesson_05_by_its_cells(page, tmp_path):
         tiles.first.click()
         board.get_by_role("button", name=re.compile("^Delete")).click()
         page.wait_for_function(REPLACED, arg=[board.element_handle(), before], timeout=LATEST)
+        shot(
+            page,
+            "lesson-05-board",
+            "Lesson 05: a pod **deleted** by a click, and its replacement beside it.",
+            of="body",
+        )
         assert victim not in board.locator('.pods .tile[data-state="ready"] .id').all_inner_texts()
         expect(board.locator(".story")).to_contain_text("You deleted")
