@@ -144,9 +144,9 @@ async def image_pull_back_off(lab: VirtualLab, diary: Diary) -> list[float]:
     seen: list[float] = []
     pull = lab.runtime.pull
 
-    async def note(image: str) -> str:
+    async def note(image: str, hear: Callable[[str], None] | None = None) -> str:
         seen.append(diary.now())
-        return await pull(image)
+        return await pull(image, hear)
 
     lab.runtime.pull = note  # type: ignore[method-assign]
     lab.pod("p", containers=[{"name": "c", "image": "nginx:does-not-exist"}])

@@ -12,8 +12,8 @@ import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
 from tests.binder.place import HOME, PORT, PREFIX, TOKEN, Place, launched
-from tests.browser.test_jupyterlab import CHROMIUM, run_until
-from tests.lessons.notebooks import announced_failures, build_notebooks, prepared
+from tests.browser.lab import SWITCHES, Notebook
+from tests.lessons.notebooks import ROOT, announced_failures, build_notebooks, prepared
 
 pytestmark = [pytest.mark.slow, pytest.mark.engine, pytest.mark.timeout(900)]
 RUN = Path(__file__).with_name("run.py")
@@ -62,16 +62,23 @@ def page(binder, tmp_path):
         inside = tmp_path / "chromium"  # the launch has no network but its loopback: the browser joins it
         inside.write_text(f'#!/bin/sh\nexec nsenter --net=/proc/{place.pid}/ns/net chromium "$@"\n')
         inside.chmod(0o755)
-        browser = playwright.chromium.launch(executable_path=str(inside), args=CHROMIUM)
+        browser = playwright.chromium.launch(executable_path=str(inside), args=SWITCHES)
         yield browser.new_page(viewport={"width": 1280, "height": 800}), place, began
         browser.close()
 
 
-def opened(page: Page, place: Place, path: str) -> None:
-    """Jupyter's page, as soon as Jupyter answers."""
+def opened(page: Page, place: Place, lesson: Path) -> Notebook:
+    """The lesson's workspace in Jupyter's page, as soon as Jupyter answers."""
     patience = ["--retry-connrefused", "--retry", str(MINUTE), "--retry-delay", "1"]
     place.run("curl", "--silent", "--fail", *patience, "--output", "/dev/null", f"{ADDRESS}api")
-    page.goto(f"{ADDRESS}{path}?token={TOKEN}")
+    return Notebook(page, f"{ADDRESS}lab/workspaces/{lesson.name[:2]}?token={TOKEN}", lesson)
+
+
+def run_until(notebook: Notebook, text: str) -> None:
+    """Run cell after cell, the one that contains the text included."""
+    while text not in notebook.source:
+        notebook.run()
+    notebook.run()
 
 
 def last_activity(place: Place) -> str:
@@ -83,21 +90,17 @@ def last_activity(place: Place) -> str:
 @pytest.mark.browser
 def test_the_lesson_is_left_its_board_right_and_both_are_quiet(page, note):
     page, place, began = page
-    opened(page, place, "lab/workspaces/05")
-    page.wait_for_selector(".jp-Notebook .jp-Cell.jp-mod-active", timeout=60_000)
-    expect(page.locator("#jp-main-statusbar")).to_contain_text("Idle", timeout=60_000)
-    page.locator(".jp-Notebook .jp-Cell").first.click()
-    page.keyboard.press("Escape")
-    run_until(page, "k8slab.Lab()")
+    notebook = opened(page, place, ROOT / "lessons/05-deployments-and-replicas.ipynb")
+    run_until(notebook, "k8slab.Lab()")
     first = time.monotonic() - began
-    run_until(page, "lab.board()")
+    run_until(notebook, "lab.board()")
     right = page.locator(".jp-LinkedOutputView .kl.board")
     expect(right).to_contain_text("Connected")
     assert time.monotonic() - began < MINUTE
     left = page.locator(".jp-Notebook")
     assert left.bounding_box()["x"] + left.bounding_box()["width"] <= right.bounding_box()["x"]
 
-    run_until(page, 'lab.wait("deployment/web")')
+    run_until(notebook, 'lab.wait("deployment/web")')
     expect(right).to_contain_text(re.compile(r"wants\s*3.*has\s*3"))
     assert sum(line.startswith("k8s:web-") for line in processes(place)) == 3
     before = last_activity(place)

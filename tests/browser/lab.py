@@ -45,7 +45,8 @@ def served(home: Path, *, dark: bool = False, runtime: str = "local") -> Iterato
     try:
         while not (found := re.search(r"(http://127\.0\.0\.1:\d+/lab)\S*(\?token=\w+)", log.read_text())):
             assert server.poll() is None, log.read_text()
-        wait_for(int(found[1].rpartition(":")[2].partition("/")[0]))
+            threading.Event().wait(0.05)
+        wait_for(int(found[1].rpartition(":")[2].partition("/")[0]), server)
         yield f"{found[1]}/tree/{{}}{found[2]}"
     finally:
         server.terminate()
@@ -53,9 +54,10 @@ def served(home: Path, *, dark: bool = False, runtime: str = "local") -> Iterato
         subprocess.run([k8slab, "down", "--all"], env=env, check=True, capture_output=True)
 
 
-def wait_for(port: int) -> None:
-    """Until somebody listens there: Jupyter prints its address a moment before."""
+def wait_for(port: int, server: subprocess.Popen[str] | subprocess.Popen[bytes]) -> None:
+    """Until the server listens there: Jupyter prints its address a moment before."""
     while True:
+        assert server.poll() is None, f"it ended: {server.args}"
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return

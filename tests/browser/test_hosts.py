@@ -20,6 +20,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from playwright.sync_api import Page, expect, sync_playwright
 
 from k8slab.lab.shows import Shows
+from tests.browser.lab import wait_for
 from tests.widgets.axe import violations
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
@@ -70,12 +71,7 @@ def served(home, request):
     with (home / "server.log").open("w") as log:
         server = subprocess.Popen(command, cwd=home, env=env, stdout=log, stderr=subprocess.STDOUT)
     try:
-        while True:
-            assert server.poll() is None, (home / "server.log").read_text()
-            with socket.socket() as probe:
-                probe.settimeout(1)
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
+        wait_for(port, server)
         yield f"http://127.0.0.1:{port}{path}"
     finally:
         server.terminate()

@@ -133,7 +133,8 @@ async def test_a_clock_that_is_set_back_by_an_hour(tmp_path, monkeypatch):
         for expected in (1, 2):
             await lab.crash("default", "before", "")
             await until(lambda e=expected: restarts(pods.get("before", "default")) == e)
-        told = [event["lastTimestamp"] for event in events.list("default") if event["involvedObject"]["kind"] == "Pod"]
+        heard = [event for event in events.list("default") if event["involvedObject"]["kind"] == "Pod"]
+        told = [event["lastTimestamp"] or event["eventTime"][:19] + "Z" for event in heard]  # the scheduler's are finer
         created = [pods.get(name, "default")["metadata"]["creationTimestamp"] for name in ("before", "after")]
         assert created == sorted(created)
         assert min(told) >= created[0]
