@@ -8,7 +8,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-JOBS   ?= $(shell nproc 2>/dev/null || echo 2)
+JOBS   ?= $(shell expr $$(nproc 2>/dev/null || echo 2) + 1) # tests wait more than they work
 
 .PHONY: lessons test test-all bench binder-check check notebooks gallery pins race system system-test clean
 
