@@ -76,11 +76,57 @@ class Hooks(Protocol):
         ...
 
 
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
 def routes(hooks: Hooks) -> list[Route]:
     """The routes, to be mounted at the root."""
+    doors = [("GET", _asked(hooks)), ("POST", _supposed(hooks)), ("POST", _done(hooks)), ("POST", _faults(hooks))]
+    return [
+        Route(f"/k8slab/{name}", endpoint, methods=[method])
+        for method, endpoints in doors
+        for name, endpoint in endpoints.items()
+    ]
+
+
+def _asked(hooks: Hooks) -> dict[str, Endpoint]:
+    """What is, and why."""
 
     async def status(request: Request) -> Response:
         return _answer(await hooks.status())
+
+    async def explain(request: Request) -> Response:
+        query = request.query_params
+        return _answer(hooks.explain(_word(query, "namespace"), _word(query, "pod")))
+
+    async def trace(request: Request) -> Response:
+        return _answer(_traced(hooks.tracer, request.query_params))
+
+    return {"status": status, "explain": explain, "trace": trace}
+
+
+def _supposed(hooks: Hooks) -> dict[str, Endpoint]:
+    """What would be, what is to be written down, and loops held by hand."""
+
+    async def what_if(request: Request) -> Response:
+        text, kind = await request.body(), KINDS["Pod"]
+        sent = read_object(text, request.headers.get("content-type", ""))
+        return _answer(hooks.what_if(checked(sent, kind, text, "Strict")))
+
+    async def trace(request: Request) -> Response:
+        return _answer(_followed(hooks.tracer, await _body(request)))
+
+    async def loop(request: Request) -> Response:
+        body = await _body(request)
+        if body.get("do") not in LOOPS:
+            raise BadRequest(f"do: one of {', '.join(LOOPS)} is needed")
+        return _answer(await hooks.loop(*(_word(body, field) for field in ("do", "kind", "namespace", "name"))))
+
+    return {"explain": what_if, "trace": trace, "loop": loop}
+
+
+def _done(hooks: Hooks) -> dict[str, Endpoint]:
+    """What is done to the lab, or to a part of it."""
 
     async def reset(request: Request) -> Response:
         await hooks.reset()
@@ -100,43 +146,7 @@ def routes(hooks: Hooks) -> list[Route]:
         await hooks.power(*await _switch(request))
         return _answer({})
 
-    async def loop(request: Request) -> Response:
-        body = await _body(request)
-        if body.get("do") not in LOOPS:
-            raise BadRequest(f"do: one of {', '.join(LOOPS)} is needed")
-        return _answer(await hooks.loop(*(_word(body, field) for field in ("do", "kind", "namespace", "name"))))
-
-    async def explain(request: Request) -> Response:
-        query = request.query_params
-        return _answer(hooks.explain(_word(query, "namespace"), _word(query, "pod")))
-
-    async def what_if(request: Request) -> Response:
-        text, kind = await request.body(), KINDS["Pod"]
-        sent = read_object(text, request.headers.get("content-type", ""))
-        pod = checked(sent, kind, text, "Strict")
-        return _answer(hooks.what_if(pod))
-
-    async def trace(request: Request) -> Response:
-        if request.method == "POST":
-            return _answer(_followed(hooks.tracer, await _body(request)))
-        return _answer(_traced(hooks.tracer, request.query_params))
-
-    posts = {
-        "explain": what_if,
-        "reset": reset,
-        "shutdown": shutdown,
-        "crash": crash,
-        "power": power,
-        "loop": loop,
-        **_faults(hooks),
-    }
-    asked = [Route(f"/k8slab/{name}", endpoint, methods=["POST"]) for name, endpoint in posts.items()]
-    gets = {"status": status, "explain": explain}
-    both = Route("/k8slab/trace", trace, methods=["GET", "POST"])
-    return [both, *(Route(f"/k8slab/{name}", endpoint, methods=["GET"]) for name, endpoint in gets.items()), *asked]
-
-
-Endpoint = Callable[[Request], Awaitable[Response]]
+    return {"reset": reset, "shutdown": shutdown, "crash": crash, "power": power}
 
 
 def _followed(tracer: Tracer, body: Mapping[str, Any]) -> dict[str, Any]:

@@ -369,9 +369,8 @@ class LocalRuntime(ImageVerbs):
     def _remember(self, told: dict[str, Any]) -> None:
         """Adopt a container that an earlier server started."""
         meta = told["meta"]
-        state = ContainerState(
-            told["id"], meta["pod_uid"], meta["name"], meta["attempt"], "created", image_id=meta["image_id"]
-        )
+        pod, image = meta["pod_uid"], meta["image_id"]
+        state = ContainerState(told["id"], pod, meta["name"], meta["attempt"], "created", image_id=image)
         self._records[state.id] = Record(state, asyncio.Event(), meta)
         self._heard(told)
 
@@ -388,9 +387,8 @@ class LocalRuntime(ImageVerbs):
             self._tell(record.state.pod_uid)
         else:
             reason = "Completed" if code == 0 else "OOMKilled" if told["oom"] and code == 137 else "Error"
-            self._ended(
-                record, exit_code=code, reason=reason, finished=told["finished"], message=told.get("message", "")
-            )
+            when, why = told["finished"], told.get("message", "")
+            self._ended(record, exit_code=code, reason=reason, finished=when, message=why)
 
     def _ended(self, record: Record, **end: Any) -> None:
         record.state = replace(record.state, phase="exited", pid=None, **end)
