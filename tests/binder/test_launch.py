@@ -71,7 +71,7 @@ def opened(page: Page, place: Place, lesson: Path) -> Notebook:
     """The lesson's workspace in Jupyter's page, as soon as Jupyter answers."""
     patience = ["--retry-connrefused", "--retry", str(MINUTE), "--retry-delay", "1"]
     place.run("curl", "--silent", "--fail", *patience, "--output", "/dev/null", f"{ADDRESS}api")
-    return Notebook(page, f"{ADDRESS}lab/workspaces/{lesson.name[:2]}?token={TOKEN}", lesson)
+    return Notebook(page, f"{ADDRESS}lab/workspaces/{lesson.name[:2]}?token={TOKEN}", lesson, drawn=20)
 
 
 def run_until(notebook: Notebook, text: str) -> None:
