@@ -67,14 +67,12 @@ def wait_for(port: int, server: subprocess.Popen[str] | subprocess.Popen[bytes])
 class Notebook:
     """A notebook that is open in a page; `at` is the place of the cell that runs next."""
 
-    def __init__(self, page: Page, address: str, file: Path, *, drawn: int | None = None) -> None:
-        """`drawn`: how many cells are waited for, where JupyterLab (4.4) draws those near the top alone; none: all."""
+    def __init__(self, page: Page, address: str, file: Path) -> None:
         self.page, self.at = page, 0
         self.written: set[int] = set()
         self.cells = json.loads(file.read_text(encoding="utf-8"))["cells"]
         self._open(address.format(file.name))
-        last = page.locator(".jp-Notebook .jp-Notebook-cell").nth((drawn or len(self.cells)) - 1)
-        expect(last).to_be_attached(timeout=LATEST)
+        expect(page.locator(".jp-Notebook .jp-Notebook-cell")).to_have_count(len(self.cells), timeout=LATEST)
 
     def _open(self, address: str) -> None:
         """Load the page and wait for its kernel; once more if a part of the page did not arrive in time."""
