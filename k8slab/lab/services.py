@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,9 +17,11 @@ import httpx
 
 from k8slab.api.objects import Obj, annotations_of
 from k8slab.client.http import HttpClient
+from k8slab.clock import Clock
 from k8slab.settings import LabError
 
 DIAL_SECONDS = 30.0  # for the connection to come about, and then for each answer over it
+REFUSED_SECONDS = 2.0  # a pod is ready a moment before its Service sends to it: a refusal is asked about again
 FREE = 1024  # below, ports may be kept for root
 REAL_PORTS = "k8slab.io/real-ports"  # on a Service whose low ports are served on others: {"80": 38211}
 
@@ -82,11 +85,16 @@ def dial(client: HttpClient, address: str, namespace: str) -> socket.socket:
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit():
         raise LabError(f"{address!r} is no address: write a Service's name and port, such as chat:2323.")
-    place = locate(client, host, int(port), namespace)
-    try:
-        return socket.create_connection((place.host, place.port), DIAL_SECONDS)
-    except OSError as error:
-        raise LabError(f"{address} does not answer: {error.strerror or error}. Is a pod behind it ready?") from None
+    place, clock = locate(client, host, int(port), namespace), Clock()
+    latest = clock.monotonic() + REFUSED_SECONDS
+    while True:
+        try:
+            return socket.create_connection((place.host, place.port), DIAL_SECONDS)
+        except OSError as error:
+            if not isinstance(error, ConnectionRefusedError) or clock.monotonic() > latest:
+                why = error.strerror or error
+                raise LabError(f"{address} does not answer: {why}. Is a pod behind it ready?") from None
+        threading.Event().wait(0.05)
 
 
 def find(client: HttpClient, url: str, namespace: str) -> Place:

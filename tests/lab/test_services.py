@@ -1,6 +1,7 @@
 """Names of the cluster, found from outside."""
 
 import http.server
+import socket
 import threading
 
 import pytest
@@ -146,3 +147,26 @@ def test_no_url(url):
 def test_an_answer_that_is_no_json():
     with pytest.raises(LabError, match="The answer is no JSON: it begins with 'ok'"):
         services.Answer(200, "ok", {}).json()
+
+
+def test_a_service_that_refuses_is_dialled_again(monkeypatch, server):
+    """A pod is ready a moment before its Service sends to it."""
+    connect, tries = socket.create_connection, []
+
+    def at_the_second_try(*about):
+        tries.append(about)
+        if len(tries) == 1:
+            raise ConnectionRefusedError(111, "Connection refused")
+        return connect(*about)
+
+    monkeypatch.setattr(socket, "create_connection", at_the_second_try)
+    cluster = Cluster(service("web", address="127.0.0.1", ports=(server,)))
+    services.dial(cluster, f"web:{server}", "default").close()
+    assert len(tries) == 2
+
+
+def test_nobody_is_dialled_for_ever(monkeypatch):
+    monkeypatch.setattr(services, "REFUSED_SECONDS", 0.1)
+    cluster = Cluster(service("web", address="127.0.0.1", ports=(1,)))
+    with pytest.raises(LabError, match="web:1 does not answer: Connection refused. Is a pod behind it ready?"):
+        services.dial(cluster, "web:1", "default")
