@@ -97,20 +97,22 @@ lesson.reveal("process", seconds=seconds)
 %kubectl get pod first -o wide
 
 # %% [markdown]
-# The column IP is the pod's address. Somebody on this machine listens there. Who?
+# The column IP is the pod's address: the pod is like a small machine of its own.
+# Each program is told the name of the machine it runs on, in a variable called `HOSTNAME`. In a pod that is the pod's name.
+# Which processes of your machine were told `first`?
 
 # %%
 import psutil
 
 def processes_of(name):
-    address = next(pod.ip for pod in lab.pods() if pod.name == name)
-    listening = [c for c in psutil.net_connections("tcp") if c.status == "LISTEN"]
-    return [psutil.Process(c.pid) for c in listening if c.pid and c.laddr.ip == address]
+    told = psutil.process_iter(["environ"])
+    return [process for process in told if (process.info["environ"] or {}).get("HOSTNAME") == name]
 
 processes_of("first")
 
 # %% [markdown]
-# That is the container. Ask the kernel under which numbers it knows this process:
+# `python` is the container. `bwrap`, if it is there, has put up the fences and waits for it to end.
+# Ask the kernel under which numbers it knows each of them:
 
 # %%
 for process in processes_of("first"):
@@ -119,7 +121,8 @@ for process in processes_of("first"):
 # %% [markdown]
 # The first number is the PID on this machine. A second number, if there is one, is the PID that the process itself sees.
 # There it is the number 1: the first and only program in its world. That is one of the fences.
-# A machine without this fence shows one number.
+# A machine without this fence shows one number. With Docker Engine the processes are root's, or run in a machine beside
+# yours: unless you are root there, nothing is listed.
 
 # %% [markdown]
 # ## It ends

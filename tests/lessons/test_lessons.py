@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import psutil
@@ -110,3 +111,11 @@ def test_lessons_in_any_order_and_kernels_that_die(lab):
     """Each run is a new kernel on the same lab: what one lesson left does not disturb the next."""
     for lesson in [*reversed(LESSONS), *LESSONS]:
         lab.run(lesson, solved=True)
+
+
+@pytest.mark.slow
+def test_lesson_00_finds_the_process_in_the_pod(lab):
+    done = lab.run("00", solved=True)
+    asked = [said(cell) for cell in done.cells if cell.source.endswith('processes_of("first")')]
+    assert len(asked) == 2  # before its end, and after
+    assert all(re.search(r"psutil.Process\(pid=\d+, name='python", text) for text in asked)
