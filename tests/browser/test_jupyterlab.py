@@ -47,11 +47,13 @@ def test_lesson_05_by_its_cells(page, tmp_path):
         tiles.first.click()
         board.get_by_role("button", name=re.compile("^Delete")).click()
         page.wait_for_function(REPLACED, arg=[board.element_handle(), before], timeout=LATEST)
+        expect(board).to_contain_text("All is as wished", timeout=LATEST)
+        board.evaluate("board => board.scrollIntoView({block: 'start'})")
         shot(
             page,
             "lesson-05-board",
             "Lesson 05: a pod **deleted** by a click, and its replacement beside it.",
-            of="body",
+            of="#main",
         )
         assert victim not in board.locator('.pods .tile[data-state="ready"] .id').all_inner_texts()
         expect(board.locator(".story")).to_contain_text("You deleted")
