@@ -12,10 +12,10 @@ import platform
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from k8slab.api.errors import AlreadyExists, ApiError, NotFound
+from k8slab.api.errors import ApiError, NotFound
 from k8slab.api.objects import Obj, key_of, reference_to
 from k8slab.client.base import Client
-from k8slab.client.events import Budget, Memory
+from k8slab.client.events import Budget, Memory, Namer
 from k8slab.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ class SeriesRecorder:
         self.component, self.instance = component, f"{component}-{host or platform.node()}"
         self._told: Memory[_Told] = Memory()
         self._swept = self._now()
-        self._last_name = 0
+        self._names = Namer(client, clock)
         self._budget = Budget.of(client)
 
     def event(
@@ -112,16 +112,7 @@ class SeriesRecorder:
         }
         if related:
             event["related"] = related
-        while True:
-            event["metadata"]["name"] = f"{about['name']}.{self._stamp():016x}"
-            try:
-                return self._client.create(event)
-            except AlreadyExists:  # another recorder spoke about it in the same instant
-                continue
-
-    def _stamp(self) -> int:
-        self._last_name = max(self._last_name + 1, int(self._clock.time() * 1e9))
-        return self._last_name
+        return self._names.create(event)
 
     def _now(self) -> float:
         return self._clock.monotonic() * self._clock.speed

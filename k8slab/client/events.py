@@ -112,6 +112,27 @@ class Budget:
         return False
 
 
+class Namer:
+    """Creates Events, each under a name of its own: what it is about, and a moment."""
+
+    def __init__(self, client: Client, clock: Clock) -> None:
+        self._client, self._clock, self._last = client, clock, 0
+
+    def create(self, event: Obj) -> Obj:
+        """Create it, whoever else speaks about the same thing in the same instant."""
+        while True:
+            event["metadata"]["name"] = f"{event['involvedObject']['name']}.{self._stamp():016x}"
+            try:
+                return self._client.create(event)
+            except AlreadyExists:  # another recorder's
+                continue
+
+    def _stamp(self) -> int:
+        """Nanoseconds since 1970, each only once."""
+        self._last = max(self._last + 1, int(self._clock.time() * 1e9))
+        return self._last
+
+
 class Recorder:
     """Writes Events as `component` (on `host`). All intervals are Kubernetes seconds."""
 
@@ -121,7 +142,7 @@ class Recorder:
         self._similar: Memory[_Similar] = Memory()
         self._written: Memory[_Written] = Memory()
         self._allowances: Memory[_Allowance] = Memory()
-        self._last_name = 0
+        self._names = Namer(client, clock)
         self._budget = Budget.of(client)
 
     def event(self, obj: Obj, type: Literal["Normal", "Warning"], reason: str, message: str) -> None:
@@ -196,17 +217,7 @@ class Recorder:
             "reportingComponent": self.component,
             "reportingInstance": self.host,
         }
-        while True:
-            event["metadata"]["name"] = f"{about['name']}.{self._stamp():016x}"
-            try:
-                return self._client.create(event)
-            except AlreadyExists:  # another recorder spoke about it in the same instant
-                continue
-
-    def _stamp(self) -> int:
-        """Nanoseconds since 1970, each only once."""
-        self._last_name = max(self._last_name + 1, int(self._clock.time() * 1e9))
-        return self._last_name
+        return self._names.create(event)
 
     def _now(self) -> float:
         return self._clock.monotonic() * self._clock.speed
